@@ -1,0 +1,46 @@
+"""churnstats: leadership turnover, from tenure records to answers that can be re-run.
+
+Everything public is here and is imported when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "SchoolCalendar": "core.calendar",
+    "ChurnstatsError": "core.errors",
+    "DataError": "core.errors",
+    "SpecError": "core.errors",
+    "IdentificationError": "core.errors",
+    "ConvergenceError": "core.errors",
+    "Classical": "inference.vcov",
+    "Robust": "inference.vcov",
+    "Cluster": "inference.vcov",
+    "TwoWay": "inference.vcov",
+    "Result": "inference.result",
+    "linear_model": "estimators.linear",
+    "cox": "estimators.cox",
+    "kaplan_meier": "estimators.curves",
+    "nelson_aalen": "estimators.curves",
+}
+_MODULES = {"datasets"}
+
+__all__ = ["__version__", *sorted(_HOMES), *sorted(_MODULES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"churnstats.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'churnstats' has no attribute {name!r}")
+    value = getattr(import_module(f"churnstats.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

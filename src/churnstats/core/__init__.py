@@ -1,0 +1,1 @@
+"""Errors, issues, the school calendar and provenance: what every layer may use."""

@@ -1,0 +1,45 @@
+"""What was found in records and mended or left alone, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from churnstats.core.errors import DataError, Fault
+
+
+@dataclass(frozen=True)
+class IssueLog:
+    """Findings that do not stop the work, each counted with its action.
+
+    Parameters
+    ----------
+    entries : tuple of (Fault, str)
+        The finding and what was done about it (``"kept"``, ``"merged"``, ``"flagged"``, ...).
+    """
+
+    entries: tuple[tuple[Fault, str], ...] = ()
+
+    def add(self, fault: Fault, action: str) -> IssueLog:
+        """Return a log with one finding more; a finding of no rows adds nothing."""
+        return IssueLog((*self.entries, (fault, action))) if fault.n_rows else self
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a finding: rule, table, n_rows, action, message."""
+        return pd.DataFrame(
+            [(f.rule, f.table, f.n_rows, action, f.message) for f, action in self.entries],
+            columns=["rule", "table", "n_rows", "action", "message"],
+        )
+
+    def count(self, rule: str) -> int:
+        """Return the number of rows that a rule marked."""
+        return sum(fault.n_rows for fault, _ in self.entries if fault.rule == rule)
+
+
+def raise_faults(faults: Iterable[Fault]) -> None:
+    """Raise one `DataError` with all faults, if there are any."""
+    found = tuple(faults)
+    if found:
+        raise DataError(found)

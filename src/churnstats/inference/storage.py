@@ -1,0 +1,79 @@
+"""Results on disk: a directory with JSON for words and Parquet for numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from churnstats.core.errors import DataError, Fault
+from churnstats.core.provenance import RowLedger, Step
+from churnstats.inference.vcov import Covariance
+
+if TYPE_CHECKING:
+    from churnstats.inference.result import Result
+
+FORMAT = 1
+
+
+def write(result: Result, directory: Path) -> Path:
+    """Write a result; an existing one in the directory is replaced."""
+    directory.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(result.vcov, columns=list(result.names))
+    frame.insert(0, "coef", result.coef)
+    frame.to_parquet(directory / "estimates.parquet")
+    result.keys.reset_index(drop=True).to_parquet(directory / "keys.parquet")
+    for name, table in result.frames.items():
+        table.to_parquet(directory / f"frame_{name}.parquet")
+    choice = {k: v for k, v in vars(result.choice).items() if k != "matrix"}
+    words = {
+        "format": FORMAT, "names": result.names, "choice": choice,
+        "description": asdict(result.description), "glance_values": dict(result.glance_values),
+        "frames": list(result.frames), "interval": result.interval, "level": result.level,
+        "provenance": dict(result.provenance),
+        "ledger": [asdict(step) for step in result.ledger.steps],
+    }
+    text = json.dumps(words, indent=1, default=_plain)
+    (directory / "result.json").write_text(text + "\n", encoding="utf-8")
+    return directory
+
+
+def read(directory: Path, describe: Callable[..., Any]) -> dict[str, Any]:
+    """Return the fields of a result that `write` wrote."""
+    try:
+        words = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        frame = pd.read_parquet(directory / "estimates.parquet")
+        keys = pd.read_parquet(directory / "keys.parquet")
+        frames = {n: pd.read_parquet(directory / f"frame_{n}.parquet") for n in words["frames"]}
+    except (OSError, ValueError) as error:
+        fault = Fault("unreadable_result", str(directory), str(error), "save it again", 0)
+        raise DataError([fault]) from error
+    description = words["description"]
+    choice = words["choice"]
+    return {
+        "description": describe(**{**description, "notes": tuple(description["notes"])}),
+        "names": tuple(words["names"]),
+        "coef": frame["coef"].to_numpy(dtype=float),
+        "choice": Covariance(
+            frame.drop(columns="coef").to_numpy(dtype=float),
+            choice["label"], choice["small_sample"], float(choice["df"]),
+            choice["n_clusters"], tuple(choice["notes"]),
+        ),
+        "keys": keys, "frames": frames, "glance_values": words["glance_values"],
+        "ledger": RowLedger(tuple(Step(**step) for step in words["ledger"])),
+        "interval": words["interval"], "level": words["level"],
+        "provenance": words["provenance"],
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (tuple, set)):
+        return list(value)
+    raise TypeError(f"{type(value)} can't be written to JSON")

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: groups, absorbed effects and solves. No frames, no statistics."""
