@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from churnstats.core.types import FloatArray
+from churnstats.core.types import FloatArray, IntArray
 from churnstats.datasets.simulate_defects import Board, apply_edits, defects_log, plan_defects
 from churnstats.datasets.simulate_outcomes import (
     Achievement,
@@ -42,7 +42,6 @@ from churnstats.datasets.simulate_posts import (
 from churnstats.datasets.simulate_programs import simulate_programs
 from churnstats.datasets.simulate_streams import Streams
 from churnstats.datasets.simulate_tables import (
-    EXIT_REASONS,
     EXIT_SHARES,
     PostTable,
     components_of,
@@ -189,9 +188,10 @@ def simulate_districts(
     defects: Defects | Mapping[str, int] | None = None,
     seed: int | np.random.SeedSequence = 0,
 ) -> SimulatedDistricts:
-    """Simulate districts; `SimulationParameters` says what each argument does.
+    """Simulate districts with known truth.
 
-    A seed's parts are independent: leaving one out (programs, schools) changes no other.
+    `SimulationParameters` says what each argument does. A seed's parts are independent: leaving
+    one out (programs, schools) changes no other.
     """
     parameters = SimulationParameters(
         n_districts=n_districts,
@@ -231,7 +231,7 @@ def simulate_from(
     directors = _directors(p, districts, streams)
     principals = _principals(p, schools, streams)
     spread = streams("leader_effects").standard_normal(leaders.posts.n_persons)
-    effects = p.leader_sd * spread
+    effects = p.leader_sd * spread + 0.0
     stability = middle_stability(directors.posts, p.n_districts)
     events = event_effects(p, stability, streams)
     shift = event_shift(leaders.posts, p.effect, events)
@@ -250,7 +250,7 @@ def simulate_from(
         parameters=p,
         leaders=leaders_of(leaders, effects, p.observed),
         events=events_of(leaders, events, p),
-        components=_stack([components_of(u, years, a) for u, a in zip(units, achievement, strict=True)]),
+        components=_by_level(components_of, units, years, achievement),
         tenures=tenures,
         roster=roster,
         defects=defects_log(board, edits),
@@ -259,14 +259,21 @@ def simulate_from(
         tenures=apply_edits(tenures, [e for e in edits if e.table == "tenures"]),
         units=units_table(districts, schools),
         roster=apply_edits(roster, [e for e in edits if e.table == "roster"]),
-        outcomes=_stack([outcomes_of(u, years, a) for u, a in zip(units, achievement, strict=True)]),
+        outcomes=_by_level(outcomes_of, units, years, achievement),
         programs=programs_of(spells, leaders, directors, p.first_year),
         truth=truth,
     )
 
 
-def _stack(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(parts, ignore_index=True)
+def _by_level(
+    table_of: Callable[[Sequence[str], IntArray, Achievement], pd.DataFrame],
+    units: tuple[Sequence[str], Sequence[str]],
+    years: IntArray,
+    achievement: tuple[Achievement, Achievement],
+) -> pd.DataFrame:
+    """Put the table of the districts and that of the schools below one another."""
+    levels = zip(units, achievement, strict=True)
+    return pd.concat([table_of(ids, years, a) for ids, a in levels], ignore_index=True)
 
 
 def _post_table(

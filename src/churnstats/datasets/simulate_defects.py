@@ -120,7 +120,7 @@ class Board:
         districts = pd.Index(district_ids)
         place = np.flatnonzero(roster["role"].to_numpy() == "superintendent")
         shown = roster.iloc[place]
-        unit = districts.get_indexer(shown["unit_id"])
+        unit = districts.get_indexer(pd.Index(shown["unit_id"]))
         year = shown["school_year_end"].to_numpy() - first_year
         row, leader = (np.full((len(districts), n_years), -1, dtype=np.int64) for _ in range(2))
         row[unit, year] = place
@@ -150,7 +150,7 @@ class Board:
     def superintendent_spells(self) -> tuple[IntArray, IntArray]:
         """Return the districts and the places in the tenures of superintendents' spells."""
         place = np.flatnonzero(self.tenures["role"].to_numpy() == "superintendent")
-        return self.districts.get_indexer(self.tenures["unit_id"].iloc[place]), place
+        return self.districts.get_indexer(pd.Index(self.tenures["unit_id"].iloc[place])), place
 
 
 def _cells(mask: BoolArray) -> Candidates:
@@ -409,9 +409,9 @@ def plan_defects(board: Board, defects: Defects, rng: np.random.Generator) -> li
 def _with_values(rows: pd.DataFrame, places: Sequence[int], edits: Sequence[Edit]) -> pd.DataFrame:
     out = rows.copy()
     for column in dict.fromkeys(name for edit in edits for name in edit.values):
-        named = [(p, e.values[column]) for p, e in zip(places, edits, strict=True) if column in e.values]
         cells = out[column].to_numpy(dtype=object).copy()
-        cells[[p for p, _ in named]] = [value for _, value in named]
+        for place, edit in zip(places, edits, strict=True):
+            cells[place] = edit.values.get(column, cells[place])
         out[column] = pd.Series(cells, index=out.index).astype(rows[column].dtype)
     return out
 

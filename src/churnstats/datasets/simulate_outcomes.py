@@ -77,7 +77,7 @@ def event_effects(
     """Draw the deviations of events and moderate events by the district's middle level."""
     draws = streams("event_effects").standard_normal(stability.shape)
     buffered = parameters.buffer * stability if parameters.buffer else np.zeros(stability.shape)
-    return EventEffects(parameters.effect_sd * draws, stability, 1 - buffered)
+    return EventEffects(parameters.effect_sd * draws + 0.0, stability, 1 - buffered)
 
 
 def event_shift(posts: Posts, path: EffectPath, events: EventEffects | None = None) -> FloatArray:

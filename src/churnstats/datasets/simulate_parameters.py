@@ -224,9 +224,10 @@ class Defects:
 
     Parameters
     ----------
-    spelling, placeholder, two_holders, gap, return_, duplicate_row, id_lost_zero, \
-shared_leader : int
-        In the roster, each in a district of its own (``shared_leader`` needs two).
+    spelling, placeholder, two_holders, gap, return_, duplicate_row, id_lost_zero : int
+        In the roster, each in a district of its own.
+    shared_leader : int
+        In the roster, in two districts of its own.
     stale_year, missing_year : int
         In the roster, a whole state and year; each in a state of its own.
     reversed_dates, overlap : int
@@ -255,15 +256,15 @@ shared_leader : int
         if isinstance(defects, Defects):
             return defects
         given = dict(defects or {})
-        known = [f.name.rstrip("_") for f in fields(cls)]
-        unknown = sorted(set(given) - set(known))
+        names = {f.name.rstrip("_"): f.name for f in fields(cls)}
+        unknown = sorted(set(given) - set(names))
         if unknown:
             raise SpecError(
                 "defects",
                 f"unknown defects: {', '.join(map(str, unknown))}",
-                how=f"choose from {', '.join(known)}",
+                how=f"choose from {', '.join(names)}",
             )
-        return cls(**{f.name: given[k] for f, k in zip(fields(cls), known, strict=True) if k in given})
+        return cls(**{names[key]: number for key, number in given.items()})
 
     def counts(self) -> dict[str, int]:
         """Return the number to plant by key."""
@@ -365,7 +366,7 @@ class SimulationParameters:
         if not problems and self.n_students > MAX_STUDENTS:
             problems.append(f"n_students = {self.n_students} is more than 10**15")
         if not problems and max(self.n_districts / self.n_states, self.n_schools) > 99_998:
-            problems.append("a state's districts or a district's schools are more than ids can hold")
+            problems.append("more districts a state or schools a district than ids can tell apart")
         return problems
 
     @property

@@ -71,15 +71,14 @@ def simulate_programs(
     post = np.where(director < 0, district, first_post + director)
     stop, end = _ends(column, post, holders, partner >= 0, rules, streams("program_ends"))
     first = float(parameters.years[0])
+    start: FloatArray = first + column.astype(float)
     programs = Programs(
-        district, first + column, first + stop, end, director, holders[post, column], partner
+        district, start, first + stop.astype(float), end, director, holders[post, column], partner
     )
     return programs.take(programs.stop > parameters.first_year)
 
 
-def _traits(
-    draws: FloatArray, rules: ProgramRules, n_directors: int
-) -> tuple[IntArray, IntArray]:
+def _traits(draws: FloatArray, rules: ProgramRules, n_directors: int) -> tuple[IntArray, IntArray]:
     by_director = (draws[0] < rules.director_share) & (n_directors > 0)
     director = np.where(by_director, (draws[1] * n_directors).astype(np.int64), -1)
     partner = (draws[3] * rules.n_partners).astype(np.int64)

@@ -41,8 +41,8 @@ class Streams:
 
     def __call__(self, purpose: str) -> np.random.Generator:
         """Return the generator of a purpose, at its start."""
-        known = isinstance(self.seed, np.random.SeedSequence)
-        root = self.seed if known else np.random.SeedSequence(self.seed)
+        seed = self.seed
+        root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         key = (*root.spawn_key, PURPOSES.index(purpose))
         child = np.random.SeedSequence(root.entropy, spawn_key=key, pool_size=root.pool_size)
         return np.random.default_rng(child)

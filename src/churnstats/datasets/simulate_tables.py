@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -22,17 +23,14 @@ EXIT_REASONS = ("retirement", "voluntary_other", "nonrenewal", "involuntary")
 EXIT_SHARES = (0.4, 0.3, 0.15, 0.15)
 MOVED, INTERIM_ENDED = "voluntary_other", "interim_ended"
 
-_GIVEN_START = "Ba Bo Da De Fe Ga Jo Ka Ki La Lu Ma Mi Na No Ra Ro Sa Ti".split()
+_GIVEN_START = "Ba Bo Da De Fe Ga Jo Ka Ki La Lu Ma Mi Na No Ra Ro Sa Ti"
 _GIVEN_END = "bel can dor fin gal hem jun kar lan mir nel pon ran ric sen tal ton vel win xan zor"
-_FAMILY_START = "Be Bu Ca Ce Du Fa Go Ha He Ja Ke Lo Mo Ne Pe Re Su".split()
-_FAMILY_MIDDLE = "ba da fi ve ho ki la lo ma mi po ra ro sa ti vu".split()
-_FAMILY_END = (
-    "ber dan der fel gan ham kin ler lin man mer nard nson rick san ser ster ton vic wood"
-)
-_GIVEN = [a + b for a in _GIVEN_START for b in _GIVEN_END.split()]
-_FAMILY = [
-    a + b + c for a in _FAMILY_START for b in _FAMILY_MIDDLE for c in _FAMILY_END.split()
-]
+_FAMILY_START = "Be Bu Ca Ce Du Fa Go Ha He Ja Ke Lo Mo Ne Pe Re Su"
+_FAMILY_MIDDLE = "ba da fi ve ho ki la lo ma mi po ra ro sa ti vu"
+_FAMILY_END = "ber dan der fel gan ham kin ler lin man mer nard nson rick san ser ster ton vic wood"
+_GIVEN = [a + b for a, b in product(_GIVEN_START.split(), _GIVEN_END.split())]
+_FAMILY_PARTS = (_FAMILY_START.split(), _FAMILY_MIDDLE.split(), _FAMILY_END.split())
+_FAMILY = ["".join(parts) for parts in product(*_FAMILY_PARTS)]
 
 
 def text(values: Sequence[str], codes: IntArray) -> pd.Series:
@@ -99,9 +97,8 @@ def units_table(districts: Sequence[str], schools: Sequence[str]) -> pd.DataFram
     parent = np.concatenate([np.full(n, -1), np.repeat(np.arange(n), k // n)])
     level = np.repeat([0, 1], [n, k])
     ids = text([*districts, *schools], np.arange(n + k))
-    return pd.DataFrame(
-        {"unit_id": ids, "level": text(["district", "school"], level), "parent_id": text(districts, parent)}
-    )
+    levels, parents = text(["district", "school"], level), text(districts, parent)
+    return pd.DataFrame({"unit_id": ids, "level": levels, "parent_id": parents})
 
 
 def tenures_of(table: PostTable, first_year: int, left_censored: bool) -> pd.DataFrame:
@@ -133,7 +130,8 @@ def tenures_of(table: PostTable, first_year: int, left_censored: bool) -> pd.Dat
             "interim": interim,
         }
     )
-    return spells[stop > first_year]
+    seen: pd.DataFrame = spells.loc[stop > first_year]
+    return seen
 
 
 def number_spells(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -200,7 +198,7 @@ def events_of(
     table: PostTable, effects: EventEffects, parameters: SimulationParameters
 ) -> pd.DataFrame:
     """Return the superintendent changes of the observed years with their effects."""
-    posts, seen = table.posts, parameters.observed
+    posts = table.posts
     changed = posts.changed & (posts.years >= parameters.first_year)
     row, column = np.nonzero(changed)
     visible = changed & (posts.left_at > parameters.first_year)
@@ -248,6 +246,7 @@ def programs_of(
     n_directors = int(programs.director.max(initial=-1)) + 1
     roles = ["superintendent", *(f"director_{j + 1}" for j in range(n_directors))]
     n_partners = int(programs.partner.max(initial=-1)) + 1
+    partners = [f"partner-{i + 1:02d}" for i in range(n_partners)]
     return pd.DataFrame(
         {
             "program_id": text([f"program-{i:06d}" for i in range(1, n + 1)], np.arange(n)),
@@ -259,6 +258,6 @@ def programs_of(
             "end_reason": text(["abandoned", "completed"], programs.end),
             "sponsor_id": text(persons, sponsor),
             "sponsor_role": text(roles, programs.director + 1),
-            "partner_id": text([f"partner-{i + 1:02d}" for i in range(n_partners)], programs.partner),
+            "partner_id": text(partners, programs.partner),
         }
     )

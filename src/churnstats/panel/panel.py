@@ -1,0 +1,184 @@
+"""The panel: one row a unit and school year, and the event ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from churnstats.core.errors import SpecError
+from churnstats.core.issues import raise_faults
+from churnstats.core.provenance import RowLedger
+from churnstats.panel.events import count_moves, event_ledger, turnover_flags
+from churnstats.panel.exposure import exposures, holders
+from churnstats.records.ingest import row_fault
+from churnstats.records.outcomes import Outcomes
+from churnstats.records.tenures import Tenures
+
+UnknownUnits = Literal["error", "drop"]
+KEY = ["unit_id", "school_year_end"]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Who led each unit in each school year, what changed, and what was measured.
+
+    Made by `build`.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row a unit and school year under observation: ``unit_id, school_year_end, leader_id,
+        spell_id, exposure_share, vacancy_share, observed_share, n_leaders,
+        elapsed_tenure_years, n_entries, n_exits, turnover_lead, turnover_lag``, then for each
+        measure m the columns ``m, m_std_error, m_n_obs``, missing where there is no outcome.
+    events : DataFrame
+        One row a change of leader, numbered.
+    exposure : DataFrame
+        One row a spell and school year, with the share of the year that it covers.
+    spells : DataFrame
+        The spells of the role.
+    role : str
+    measures : tuple of str
+    ledger : RowLedger
+    """
+
+    frame: pd.DataFrame
+    events: pd.DataFrame
+    exposure: pd.DataFrame
+    spells: pd.DataFrame
+    role: str
+    measures: tuple[str, ...]
+    ledger: RowLedger
+
+    @classmethod
+    def build(
+        cls,
+        tenures: Tenures,
+        outcomes: Outcomes | None = None,
+        *,
+        role: str | None = None,
+        unknown_units: UnknownUnits = "error",
+    ) -> Panel:
+        """Build the panel of one role.
+
+        Parameters
+        ----------
+        tenures : Tenures
+        outcomes : Outcomes, optional
+            Joined by unit and school year; many measures become columns.
+        role : str, optional
+            Needed if the tenures hold several.
+        unknown_units : {"error", "drop"}
+            What outcomes of units without a tenure record are: a fault, or rows to leave out
+            and count.
+
+        Returns
+        -------
+        Panel
+
+        Raises
+        ------
+        DataError
+            Outcomes of unknown units.
+        SpecError
+            A role that is not there or not named.
+
+        Examples
+        --------
+        >>> import churnstats as cs
+        >>> data = cs.datasets.load_mlb()
+        >>> panel = cs.Panel.build(data.tenures, data.outcomes)
+        >>> len(panel.frame), len(panel.events)
+        (2556, 962)
+        """
+        spells = tenures.for_role(role)
+        exposure = exposures(spells)
+        observed = spells.groupby("unit_id", sort=True).agg(
+            first=("entry", "min"), last=("stop", "max")).reset_index()
+        frame = holders(exposure, observed)
+        moves = count_moves(spells)
+        frame = frame.merge(moves, on=KEY, how="left", validate="1:1")
+        frame[["n_entries", "n_exits"]] = frame[["n_entries", "n_exits"]].fillna(0).astype("int64")
+        frame = pd.concat([frame, turnover_flags(frame)], axis=1)
+        ledger = tenures.ledger.step(
+            f"spells of role {spells['role'].iloc[0]}", "spells", len(tenures.frame), len(spells),
+            {"of other roles": len(tenures.frame) - len(spells)})
+        ledger = ledger.step("panel", "unit-years", len(frame), len(frame))
+        measures: tuple[str, ...] = ()
+        if outcomes is not None:
+            frame, step = _join(frame, outcomes, unknown_units)
+            measures, ledger = outcomes.measures, ledger + outcomes.ledger + step
+        return cls(frame, event_ledger(spells), exposure, spells, str(spells["role"].iloc[0]),
+                   measures, ledger)
+
+    def flow(self) -> pd.DataFrame:
+        """Return the row ledger: step, unit, n_in, reason, n_lost, n_out."""
+        return self.ledger.frame()
+
+    def turnover_by_year(self, dating: Literal["lag", "lead"] = "lag") -> pd.DataFrame:
+        """Return the share of units whose holder changed, by school year.
+
+        Parameters
+        ----------
+        dating : {"lag", "lead"}
+            Against the year before, or the year after.
+
+        Returns
+        -------
+        DataFrame
+            ``school_year_end, turnover_share, n_units`` (with the holder known in both years)
+            and ``coverage_share`` (of the units in the panel that year).
+        """
+        if dating not in ("lag", "lead"):
+            raise SpecError("dating", f"'{dating}' is no dating", how="'lag' or 'lead'")
+        flag = self.frame[f"turnover_{dating}"].astype("Float64")
+        groups = flag.groupby(self.frame["school_year_end"])
+        table = pd.DataFrame({
+            "turnover_share": groups.mean().astype(float), "n_units": groups.count(),
+            "coverage_share": groups.count() / groups.size(),
+        })
+        return table.reset_index()
+
+    def __repr__(self) -> str:
+        f = self.frame
+        return (f"<Panel of role {self.role}: {len(f):,} unit-years, "
+                f"{f['unit_id'].nunique():,} units, {len(self.events):,} changes>")
+
+
+def _join(
+    frame: pd.DataFrame, outcomes: Outcomes, unknown_units: UnknownUnits
+) -> tuple[pd.DataFrame, RowLedger]:
+    if unknown_units not in ("error", "drop"):
+        raise SpecError("unknown_units", f"'{unknown_units}' is no rule", how="'error' or 'drop'")
+    table = outcomes.frame
+    known = table["unit_id"].isin(frame["unit_id"]).to_numpy()
+    if unknown_units == "error":
+        raise_faults(row_fault(
+            "unknown_unit", "outcomes", "units have no tenure record",
+            "correct the unit ids (lost leading zeros?), or set unknown_units='drop'",
+            table, ~known, tuple(KEY)))
+    clash = sorted({c for m in outcomes.measures for c in _columns(m)} & set(frame.columns))
+    if clash:
+        raise SpecError("measure_name", "measures have the names of panel columns", where=clash,
+                        how="rename the measures")
+    pairs = pd.MultiIndex.from_frame(frame[KEY])
+    years = pd.MultiIndex.from_frame(table[KEY].astype({"school_year_end": "int64"}))
+    inside = np.asarray(years.isin(pairs))
+    kept = table[inside].astype({"school_year_end": "int64"})
+    for measure in outcomes.measures:
+        part = kept[kept["measure"] == measure]
+        names = dict(zip(("estimate", "std_error", "n_obs"), _columns(measure), strict=True))
+        part = part[[*KEY, *names]].rename(columns=names)
+        frame = frame.merge(part, on=KEY, how="left", validate="1:1")
+    step = RowLedger().step(
+        "outcomes joined to the panel", "outcome rows", len(table), int(inside.sum()),
+        {"of units without a tenure record": int((~known).sum()),
+         "in years in which no tenure of the unit is observed": int((known & ~inside).sum())})
+    return frame, step
+
+
+def _columns(measure: str) -> tuple[str, str, str]:
+    return measure, f"{measure}_std_error", f"{measure}_n_obs"

@@ -1,0 +1,1 @@
+"""Tenure, outcome and program records: validated, every fault listed, nothing dropped unseen."""

@@ -1,0 +1,92 @@
+"""Outcome records: estimates by unit, school year and measure, with their errors and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from churnstats.core.calendar import SchoolCalendar
+from churnstats.core.issues import raise_faults
+from churnstats.core.provenance import RowLedger
+from churnstats.records.ingest import conform, row_fault
+from churnstats.schemas.contract import load_contract
+
+KEY = ["unit_id", "school_year_end", "measure"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Validated outcomes in long form.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        ``unit_id, school_year_end, measure, estimate, std_error, n_obs``, one row a key.
+    ledger : RowLedger
+    """
+
+    frame: pd.DataFrame
+    ledger: RowLedger
+
+    @classmethod
+    def from_frame(
+        cls,
+        data: Any,
+        *,
+        columns: Mapping[str, str] | None = None,
+        measure: str | None = None,
+        calendar: SchoolCalendar | None = None,
+    ) -> Outcomes:
+        """Read outcomes.
+
+        Parameters
+        ----------
+        data : frame or path
+            Columns as in data_dictionary/outcomes.md.
+        columns : mapping, optional
+            Contract name to name in the data.
+        measure : str, optional
+            Name of the measure where the data have no such column.
+        calendar : SchoolCalendar, optional
+
+        Raises
+        ------
+        DataError
+            One error with every fault.
+
+        Examples
+        --------
+        >>> import pandas as pd, churnstats as cs
+        >>> scores = pd.DataFrame({"unit_id": ["1"], "school_year_end": [2019], "mn": [0.2]})
+        >>> cs.Outcomes.from_frame(scores, columns={"estimate": "mn"}, measure="math").measures
+        ('math',)
+        """
+        constants = {} if measure is None else {"measure": measure}
+        frame, faults = conform(data, load_contract("outcomes"), columns,
+                                calendar or SchoolCalendar(), constants)
+        if set(KEY) <= set(frame.columns):
+            repeated = frame.duplicated(KEY, keep="first").to_numpy()
+            faults += row_fault("duplicate_key", "outcomes", "unit, year and measure repeat",
+                                "keep one row of each", frame, repeated, (*KEY, "estimate"))
+        raise_faults(faults)
+        ledger = RowLedger().step("valid outcomes", "outcome rows", len(frame), len(frame))
+        return cls(frame.sort_values(KEY, ignore_index=True, kind="stable"), ledger)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the measures."""
+        return tuple(sorted(self.frame["measure"].unique()))
+
+    def summary(self) -> str:
+        """Return counts as text."""
+        f = self.frame
+        years = f"{f['school_year_end'].min()} to {f['school_year_end'].max()}"
+        return (f"{len(f):,} outcome rows, {f['unit_id'].nunique():,} units, {years}, "
+                f"measures: {', '.join(self.measures)}, "
+                f"{int(f['estimate'].isna().sum()):,} without an estimate")
+
+    def __repr__(self) -> str:
+        return f"<Outcomes: {self.summary()}>"

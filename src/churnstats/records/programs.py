@@ -1,0 +1,106 @@
+"""Program records: what was adopted, by whom, and how long it lasted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from churnstats.core.calendar import SchoolCalendar
+from churnstats.core.issues import raise_faults
+from churnstats.core.provenance import RowLedger
+from churnstats.records import rules
+from churnstats.records.ingest import conform, row_fault
+from churnstats.schemas.contract import load_contract
+
+SHOWN = ("program_id", "unit_id", "start", "stop", "entry")
+
+
+@dataclass(frozen=True, eq=False)
+class Programs:
+    """Validated program spells, half-open on the school-year clock.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        ``program_id, unit_id, start, stop, entry, right_censored, end_reason, sponsor_id,
+        sponsor_role, partner_id``.
+    ledger : RowLedger
+    """
+
+    frame: pd.DataFrame
+    ledger: RowLedger
+
+    @classmethod
+    def from_frame(
+        cls,
+        data: Any,
+        *,
+        columns: Mapping[str, str] | None = None,
+        calendar: SchoolCalendar | None = None,
+        observed_until: float | None = None,
+    ) -> Programs:
+        """Read program spells.
+
+        Parameters
+        ----------
+        data : frame or path
+            Columns as in data_dictionary/programs.md.
+        columns : mapping, optional
+            Contract name to name in the data.
+        calendar : SchoolCalendar, optional
+        observed_until : float, optional
+            School-year time at which programs without a stop are right-censored.
+
+        Raises
+        ------
+        DataError
+            One error with every fault.
+
+        Examples
+        --------
+        >>> import pandas as pd, churnstats as cs
+        >>> rows = pd.DataFrame({"program_id": ["p"], "unit_id": ["1"], "start": [2010],
+        ...                      "stop": [2014], "sponsor_id": ["a"]})
+        >>> float(cs.Programs.from_frame(rows).frame["stop"].iloc[0])
+        2014.0
+        """
+        frame, faults = conform(
+            data, load_contract("programs"), columns, calendar or SchoolCalendar())
+        end = float("nan") if observed_until is None else float(observed_until)
+        frame, more = rules.complete_spells(frame, end, "programs")
+        faults += more
+        if {"program_id", "unit_id", "start"} <= set(frame.columns):
+            faults += _program_faults(frame)
+        raise_faults(faults)
+        ledger = RowLedger().step("valid programs", "programs", len(frame), len(frame))
+        order = ["unit_id", "start", "program_id"]
+        return cls(frame.sort_values(order, ignore_index=True, kind="stable"), ledger)
+
+    def summary(self) -> str:
+        """Return counts as text."""
+        f = self.frame
+        return (f"{len(f):,} programs, {f['unit_id'].nunique():,} units, "
+                f"{int(f['right_censored'].sum()):,} still running, "
+                f"{int((f['entry'] > f['start']).sum()):,} entered late, "
+                f"{int(f['sponsor_id'].isna().sum()):,} without a sponsor")
+
+    def __repr__(self) -> str:
+        return f"<Programs: {self.summary()}>"
+
+
+def _program_faults(frame: pd.DataFrame) -> list[rules.Fault]:
+    reversed_ = (frame["stop"] <= frame["start"]).to_numpy(dtype=bool)
+    faults = row_fault("reversed_dates", "programs", "programs stop at or before their start",
+                       "correct the dates", frame, reversed_, SHOWN)
+    outside = ~reversed_ & (
+        (frame["entry"] < frame["start"]) | (frame["entry"] >= frame["stop"])
+    ).to_numpy(dtype=bool)
+    faults += row_fault("entry_outside_spell", "programs", "entry lies outside [start, stop)",
+                        "entry is the time from which the program was observed", frame, outside,
+                        SHOWN)
+    repeated = frame["program_id"].duplicated(keep="first").to_numpy()
+    return faults + row_fault("duplicate_id", "programs", "program_id is not unique",
+                              "give each program spell an id of its own", frame, repeated, SHOWN)

@@ -1,0 +1,1 @@
+"""Exhibits and reports: tables and figures as files, small cells hidden, one page for it all."""
