@@ -6,7 +6,7 @@ Everything public is here and is imported when first used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -27,7 +27,15 @@ _HOMES = {
     "Cluster": "inference.vcov",
     "TwoWay": "inference.vcov",
     "Result": "inference.result",
+    "Stacked": "designs.stacked",
+    "BaseYear": "designs.stacked",
+    "EarlyBase": "designs.stacked",
+    "LagAdjusted": "designs.stacked",
+    "event_study": "estimators.event_study",
     "linear_model": "estimators.linear",
+    "three_bases": "diagnostics.bases",
+    "pooled_effect": "diagnostics.bases",
+    "tenure_summary": "diagnostics.tenure",
     "cox": "estimators.cox",
     "kaplan_meier": "estimators.curves",
     "nelson_aalen": "estimators.curves",

@@ -10,7 +10,7 @@ from pandas.testing import assert_frame_equal
 from scipy.special import expit, logit
 
 from churnstats.core.errors import SpecError
-from churnstats.datasets.simulate import (
+from churnstats.datasets.districts import (
     NO_PROGRAMS,
     EffectPath,
     ProgramRules,

@@ -10,7 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from churnstats.core.errors import SpecError
-from churnstats.datasets.simulate import (
+from churnstats.datasets.districts import (
     NO_PROGRAMS,
     Defects,
     Recording,

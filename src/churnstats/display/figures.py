@@ -10,12 +10,15 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 INK, ACCENT, SOFT = "#222222", "#1f5f8b", "#9aa7b0"
 PALETTE = ("#1f5f8b", "#c1582d", "#4b8b3b", "#7a4f9a", "#a68a00", "#3d8f8f", "#8b3b52", "#555555")
 
 
-def new_figure(width: float = 7.0, height: float = 4.2, n_rows: int = 1) -> tuple[Figure, list[Axes]]:
+def new_figure(
+    width: float = 7.0, height: float = 4.2, n_rows: int = 1
+) -> tuple[Figure, list[Axes]]:
     """Return a figure with stacked axes in the house style, outside pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -44,7 +47,7 @@ def event_study_figure(data: pd.DataFrame, title: str, outcome: str, level: floa
     Parameters
     ----------
     data : DataFrame
-        Columns event_time, estimate, conf_low, conf_high, is_base, n_events, and optionally
+        Columns event_time, estimate, conf_low, conf_high, in_base, n_events, and optionally
         ``series`` for several paths side by side.
     title, outcome : str
     level : float
@@ -66,11 +69,11 @@ def event_study_figure(data: pd.DataFrame, title: str, outcome: str, level: floa
     ax.set_xlabel("School years since the change\n(below each: number of events)", fontsize=9)
     ax.set_ylabel(f"Effect on {outcome}", fontsize=9)
     ax.set_title(title, fontsize=11, loc="left", color=INK)
-    handles = ax.get_legend_handles_labels()[0]
-    ax.legend(
-        handles=[*handles, *_base_handle(data)],
-        title=f"{level:.0%} intervals", title_fontsize=8, fontsize=8, frameon=False,
-    )
+    ax.set_title(f"{level:.0%} intervals", fontsize=8, loc="right", color=INK)
+    handles = [*ax.get_legend_handles_labels()[0], *_base_handle(data)]
+    if len(handles) > 1:
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8,
+                      frameon=False)
     return figure
 
 
@@ -81,7 +84,7 @@ def _offset(j: int, n: int) -> float:
 def _event_path(ax: Axes, part: pd.DataFrame, color: str, name: str, offset: float) -> None:
     x = part["event_time"].to_numpy(dtype=float) + offset
     y = part["estimate"].to_numpy(dtype=float)
-    base = part["is_base"].to_numpy(dtype=bool)
+    base = part["in_base"].to_numpy(dtype=bool)
     low, high = part["conf_low"].to_numpy(dtype=float), part["conf_high"].to_numpy(dtype=float)
     known = np.isfinite(low) & np.isfinite(high)
     ax.plot(x, y, color=color, linewidth=0.9, alpha=0.45)
@@ -89,16 +92,16 @@ def _event_path(ax: Axes, part: pd.DataFrame, color: str, name: str, offset: flo
         x[known], y[known], yerr=[(y - low)[known], (high - y)[known]], fmt="o", color=color,
         markersize=4.5, elinewidth=1.4, capsize=0, label=name or "estimate",
     )
-    ax.plot(x[base], y[base], "o", markersize=6, markerfacecolor="white", color=color)
+    ax.plot(x[base], y[base], "o", markersize=6, markerfacecolor="white", color=color, zorder=5)
 
 
-def _base_handle(data: pd.DataFrame) -> list[object]:
+def _base_handle(data: pd.DataFrame) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
-    if not data["is_base"].any():
+    if not data["in_base"].any():
         return []
-    style = {"linestyle": "none", "marker": "o", "markerfacecolor": "white"}
-    return [Line2D([], [], color=INK, label="base period", **style)]
+    return [Line2D([], [], color=INK, label="base period", linestyle="none", marker="o",
+                   markerfacecolor="white")]
 
 
 def survival_figure(
@@ -175,14 +178,13 @@ def coefficient_figure(data: pd.DataFrame, title: str, xlabel: str, level: float
     low, high = data["conf_low"].to_numpy(dtype=float), data["conf_high"].to_numpy(dtype=float)
     ax.errorbar(
         estimate, y, xerr=[estimate - low, high - estimate], fmt="o", color=ACCENT,
-        markersize=5, elinewidth=1.5, label=f"estimate, {level:.0%} interval",
+        markersize=5, elinewidth=1.5,
     )
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set_yticks(y, [str(t) for t in data["term"]])
     ax.set_ylim(len(data) - 0.5, -0.5)
     ax.yaxis.grid(False)
     ax.xaxis.grid(True, color="#e6e9eb", linewidth=0.8)
-    ax.set_xlabel(xlabel, fontsize=9)
+    ax.set_xlabel(f"{xlabel} ({level:.0%} intervals)", fontsize=9)
     ax.set_title(title, fontsize=11, loc="left", color=INK)
-    ax.legend(fontsize=8, frameon=False)
     return figure

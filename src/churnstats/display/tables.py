@@ -27,7 +27,7 @@ def format_number(value: object, digits: int = 3) -> str:
     if isinstance(value, (float, np.floating)):
         if np.isnan(value):
             return "–"
-        if value != 0 and abs(value) < 10.0**-digits:
+        if 0 < abs(float(value)) < 10.0**-digits:
             return f"{value:.1e}"
         return f"{value:,.{digits}f}"
     return "–" if value is None or value is pd.NA else str(value)

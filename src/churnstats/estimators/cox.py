@@ -247,7 +247,7 @@ def cox(
     data: pd.DataFrame,
     formula: str,
     *,
-    exit: str,  # noqa: A002
+    exit: str,
     event: str,
     vcov: Vcov,
     entry: str | None = None,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,7 @@ def _cumulate(values: FloatArray, stratum: IntArray, axis: int = 0) -> FloatArra
     bounds = [*starts, stratum.size]
     parts = [
         np.cumsum(np.take(values, np.arange(a, b), axis=axis), axis=axis)
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        for a, b in pairwise(bounds)
     ]
     return np.concatenate(parts, axis=axis)
 
@@ -187,14 +188,15 @@ def fit_nelson_aalen(design: Design, labels: Sequence[str] | None = None) -> Fit
 def kaplan_meier(
     data: pd.DataFrame,
     *,
-    exit: str,  # noqa: A002
+    exit: str,
     event: str,
     entry: str | None = None,
     by: tuple[str, ...] = (),
     weights: str | None = None,
-    vcov: Vcov = Classical(),
+    vcov: Vcov = Classical(),  # noqa: B008 - frozen
     clusters: tuple[str, ...] = (),
     level: float = 0.95,
+    time_label: str = "",
 ) -> Result:
     """Estimate survival by Kaplan and Meier's product, with late entry.
 
@@ -216,6 +218,8 @@ def kaplan_meier(
         Further columns that `Result.with_vcov` may cluster by later.
     level : float
         Coverage of the log-log intervals.
+    time_label : str
+        What the time axis of the picture says, such as "years in post".
 
     Returns
     -------
@@ -246,20 +250,22 @@ def kaplan_meier(
     """
     named = tuple(dict.fromkeys([*cluster_variables(vcov), *clusters]))
     design, labels = _design(data, exit, event, entry, by, weights, named)
-    return _result(fit_kaplan_meier(design, labels), "survival", event, vcov, level)
+    fit, axis = fit_kaplan_meier(design, labels), time_label or f"time to {event}"
+    return _result(fit, "survival", axis, vcov, level)
 
 
 def nelson_aalen(
     data: pd.DataFrame,
     *,
-    exit: str,  # noqa: A002
+    exit: str,
     event: str,
     entry: str | None = None,
     by: tuple[str, ...] = (),
     weights: str | None = None,
-    vcov: Vcov = Classical(),
+    vcov: Vcov = Classical(),  # noqa: B008 - frozen
     clusters: tuple[str, ...] = (),
     level: float = 0.95,
+    time_label: str = "",
 ) -> Result:
     """Estimate the cumulative hazard by Nelson and Aalen's sum, with late entry.
 
@@ -279,7 +285,8 @@ def nelson_aalen(
     """
     named = tuple(dict.fromkeys([*cluster_variables(vcov), *clusters]))
     design, labels = _design(data, exit, event, entry, by, weights, named)
-    return _result(fit_nelson_aalen(design, labels), "cumulative_hazard", event, vcov, level)
+    fit, axis = fit_nelson_aalen(design, labels), time_label or f"time to {event}"
+    return _result(fit, "cumulative_hazard", axis, vcov, level)
 
 
 def _design(
@@ -309,9 +316,9 @@ def _design(
     ]
 
 
-def _result(fit: Fit, kind: Kind, event: str, vcov: Vcov, level: float) -> Result:
+def _result(fit: Fit, kind: Kind, outcome: str, vcov: Vcov, level: float) -> Result:
     response = fit.design.response
-    assert isinstance(response, Counting)  # noqa: S101 - the kernel has checked it
+    assert isinstance(response, Counting)
     stats = {
         "n_events": int(response.event.sum()),
         "n_entered_late": int((response.entry > 0).sum()),
@@ -321,5 +328,5 @@ def _result(fit: Fit, kind: Kind, event: str, vcov: Vcov, level: float) -> Resul
     if kind == "survival" and (fit.coef[:-1] <= 0).any():
         notes.append("Survival reaches 0 where everybody then at risk had the event.")
     title = f"{fit.estimator} {'survival' if kind == 'survival' else 'cumulative hazard'}"
-    about = Description(kind, title, f"time to {event}", stats, tuple(notes))
+    about = Description(kind, title, outcome, stats, tuple(notes))
     return infer(fit, vcov, about, level)

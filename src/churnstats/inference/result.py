@@ -197,8 +197,8 @@ class Result:
         data = self.tidy()
         if self.description.kind != "event_study":
             return data
-        base = self.frames["base"].assign(estimate=0.0, is_base=True)
-        rows = pd.concat([data.assign(is_base=False), base], ignore_index=True)
+        base = self.frames["base"].assign(estimate=0.0)
+        rows = pd.concat([data, base], ignore_index=True) if len(base) else data
         return rows.sort_values("event_time", ignore_index=True)
 
     def plot(self) -> Figure:
@@ -257,13 +257,13 @@ class Result:
         clusters = ", ".join(f"{n:,} {name}" for name, n in self.choice.n_clusters.items())
         df = "normal" if np.isinf(self.choice.df) else f"t({self.choice.df:.0f})"
         errors = f"Standard errors: {self.choice.label}" + (f" ({clusters})" if clusters else "")
-        lost = [f"{n:,} {why}" for s in self.ledger.steps for why, n in s.lost.items()]
+        lost = [f"{n:,} {s.unit} {why}" for s in self.ledger.steps for why, n in s.lost.items()]
         notes = [
             f"Outcome: {self.description.outcome}. {counts}.",
             f"{errors}; small-sample rule: {self.choice.small_sample}; reference: {df}.",
             *self.choice.notes, *self.description.notes,
         ]
-        return [*notes, "Rows left out: " + "; ".join(lost) + "."] if lost else notes
+        return [*notes, "Left out: " + "; ".join(lost) + "."] if lost else notes
 
     def __str__(self) -> str:
         return self.summary()

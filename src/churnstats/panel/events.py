@@ -30,7 +30,8 @@ def event_ledger(spells: pd.DataFrame) -> pd.DataFrame:
     follows = np.r_[False, unit[1:] == unit[:-1]] if len(spells) else np.zeros(0, dtype=bool)
     changed = follows & np.r_[False, leader[1:] != leader[:-1]][: len(spells)]
     at = np.flatnonzero(changed)
-    before, after = spells.iloc[at - 1].reset_index(drop=True), spells.iloc[at].reset_index(drop=True)
+    before = spells.iloc[at - 1].reset_index(drop=True)
+    after = spells.iloc[at].reset_index(drop=True)
     start = after["start"]
     year = np.floor(start + CLOCK).astype("int64")
     events = pd.DataFrame({

@@ -134,7 +134,7 @@ def conform(
     faults : list of Fault
     """
     frame = to_pandas(data, contract.name)
-    faults = _rename(frame, contract, columns or {})
+    frame, faults = _rename(frame, contract, columns or {})
     for name, value in (constants or {}).items():
         if name not in frame.columns:
             frame[name] = value
@@ -149,8 +149,10 @@ def conform(
     return frame[[*ordered, *others]], faults
 
 
-def _rename(frame: pd.DataFrame, contract: Contract, columns: Mapping[str, str]) -> list[Fault]:
-    """Rename in place the columns that the caller maps."""
+def _rename(
+    frame: pd.DataFrame, contract: Contract, columns: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[Fault]]:
+    """Rename the columns that the caller maps."""
     unknown = [k for k in columns if k not in contract.names()]
     absent = [v for k, v in columns.items() if v not in frame.columns and k not in unknown]
     faults = []
@@ -162,8 +164,8 @@ def _rename(frame: pd.DataFrame, contract: Contract, columns: Mapping[str, str])
         faults.append(Fault(
             "missing_column", contract.name, f"the data have no column {', '.join(absent)}",
             f"the data's columns are: {', '.join(map(str, frame.columns[:30]))}", 0))
-    frame.rename(columns={v: k for k, v in columns.items() if v not in absent}, inplace=True)
-    return faults
+    names = {v: k for k, v in columns.items() if v not in absent}
+    return frame.rename(columns=names), faults
 
 
 def _presence(frame: pd.DataFrame, contract: Contract) -> list[Fault]:
@@ -181,7 +183,8 @@ def _presence(frame: pd.DataFrame, contract: Contract) -> list[Fault]:
 
 def _absent(field: Field, n: int) -> pd.Series:
     if field.type == "boolean":
-        return pd.Series(pd.array([field.default] * n, dtype="boolean"))
+        values: list[Any] = [field.default] * n
+        return pd.Series(pd.array(values, dtype="boolean"))
     dtype: Any = {"string": "str", "integer": "Int64", "year": "Int64"}.get(field.type, "float64")
     return pd.Series([field.default] * n, dtype=dtype)
 

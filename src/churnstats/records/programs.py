@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from churnstats.core.calendar import SchoolCalendar
+from churnstats.core.errors import Fault
 from churnstats.core.issues import raise_faults
 from churnstats.core.provenance import RowLedger
 from churnstats.records import rules
@@ -91,7 +92,7 @@ class Programs:
         return f"<Programs: {self.summary()}>"
 
 
-def _program_faults(frame: pd.DataFrame) -> list[rules.Fault]:
+def _program_faults(frame: pd.DataFrame) -> list[Fault]:
     reversed_ = (frame["stop"] <= frame["start"]).to_numpy(dtype=bool)
     faults = row_fault("reversed_dates", "programs", "programs stop at or before their start",
                        "correct the dates", frame, reversed_, SHOWN)

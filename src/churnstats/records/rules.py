@@ -40,7 +40,8 @@ def complete_spells(
 
 def sort_spells(frame: pd.DataFrame) -> pd.DataFrame:
     """Sort spells by unit, role and start, and give ids to those that have none."""
-    frame = frame.sort_values(["unit_id", "role", "start", "stop"], ignore_index=True, kind="stable")
+    order = ["unit_id", "role", "start", "stop"]
+    frame = frame.sort_values(order, ignore_index=True, kind="stable")
     if frame["spell_id"].isna().any():
         number = frame.groupby(["unit_id", "role"]).cumcount() + 1
         made = frame["unit_id"] + "-" + frame["role"] + "-" + number.astype("str")

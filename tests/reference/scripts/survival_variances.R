@@ -6,7 +6,7 @@ options(digits = 17)
 d <- read.csv(file.path(folder[1], "program_spells.csv"))
 d$e1 <- as.integer(d$cause == 1)
 d$any <- as.integer(d$cause > 0)
-tight <- coxph.control(eps = 1e-12, iter.max = 50)
+tight <- coxph.control(eps = 1e-12, toler.chol = 1e-13, iter.max = 50)
 
 store <- function(parts, name) {
   table <- do.call(rbind, parts)

@@ -42,8 +42,8 @@ import pandas as pd
 
 from churnstats.core.errors import SpecError
 from churnstats.core.types import BoolArray, IntArray
-from churnstats.datasets.simulate_parameters import Defects
-from churnstats.datasets.simulate_tables import STRANGERS, person_names
+from churnstats.datasets.districts.parameters import Defects
+from churnstats.datasets.districts.tables import STRANGERS, person_names
 
 GROUP_KEYS = ("missing_year", "stale_year")
 RETURNERS = 30_000

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from churnstats.core.types import BoolArray, FloatArray, IntArray
-from churnstats.datasets.simulate_outcomes import Achievement, EventEffects
-from churnstats.datasets.simulate_parameters import SimulationParameters
-from churnstats.datasets.simulate_posts import Posts
-from churnstats.datasets.simulate_programs import RUNNING, Programs
+from churnstats.datasets.districts.outcomes import Achievement, EventEffects
+from churnstats.datasets.districts.parameters import SimulationParameters
+from churnstats.datasets.districts.posts import Posts
+from churnstats.datasets.districts.programs import RUNNING, Programs
 
 ROSTER_COLUMNS = ("unit_id", "role", "school_year_end", "leader_id", "leader_name")
 STRANGERS = 2_100_000

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from churnstats.core.types import FloatArray, IntArray
-from churnstats.datasets.simulate_parameters import EffectPath, SimulationParameters
-from churnstats.datasets.simulate_posts import Posts
-from churnstats.datasets.simulate_streams import Streams
+from churnstats.datasets.districts.parameters import EffectPath, SimulationParameters
+from churnstats.datasets.districts.posts import Posts
+from churnstats.datasets.districts.streams import Streams
 
 STABLE_AFTER_YEARS = 3
 SIZE_LOG_SD = 0.8

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from churnstats.core.types import FloatArray, IntArray
-from churnstats.datasets.simulate_defects import Board, apply_edits, defects_log, plan_defects
-from churnstats.datasets.simulate_outcomes import (
+from churnstats.datasets.districts.defects import Board, apply_edits, defects_log, plan_defects
+from churnstats.datasets.districts.outcomes import (
     Achievement,
     district_achievement,
     event_effects,
@@ -19,7 +19,7 @@ from churnstats.datasets.simulate_outcomes import (
     middle_stability,
     school_achievement,
 )
-from churnstats.datasets.simulate_parameters import (
+from churnstats.datasets.districts.parameters import (
     DEFAULT_PROGRAMS,
     DEFAULT_RECORDING,
     DEFAULT_STAFF,
@@ -31,7 +31,7 @@ from churnstats.datasets.simulate_parameters import (
     SimulationParameters,
     StaffRules,
 )
-from churnstats.datasets.simulate_posts import (
+from churnstats.datasets.districts.posts import (
     Hiring,
     Posts,
     constant_probability,
@@ -39,9 +39,9 @@ from churnstats.datasets.simulate_posts import (
     simulate_posts,
     standard_shocks,
 )
-from churnstats.datasets.simulate_programs import simulate_programs
-from churnstats.datasets.simulate_streams import Streams
-from churnstats.datasets.simulate_tables import (
+from churnstats.datasets.districts.programs import simulate_programs
+from churnstats.datasets.districts.streams import Streams
+from churnstats.datasets.districts.tables import (
     EXIT_SHARES,
     PostTable,
     components_of,

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from churnstats.core.types import BoolArray, FloatArray, IntArray
-from churnstats.datasets.simulate_streams import Streams
+from churnstats.datasets.districts.streams import Streams
 
 
 @dataclass(frozen=True)

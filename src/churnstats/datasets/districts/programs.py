@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from churnstats.core.types import BoolArray, FloatArray, IntArray
-from churnstats.datasets.simulate_parameters import ProgramRules, SimulationParameters
-from churnstats.datasets.simulate_posts import Posts
-from churnstats.datasets.simulate_streams import Streams
+from churnstats.datasets.districts.parameters import ProgramRules, SimulationParameters
+from churnstats.datasets.districts.posts import Posts
+from churnstats.datasets.districts.streams import Streams
 
 RUNNING, ABANDONED, COMPLETED = -1, 0, 1
 

@@ -1,0 +1,337 @@
+r"""Stacked windows for events that recur.
+
+A change of leader in unit u and school year c is one event. Its window is the school years
+c - pre to c + post. It stands alone if no other change of the unit falls into the window. Its
+controls are stayers: units without any change in the same school years. All events of one
+school year and their stayers form a stack, in which every unit is seen in every year of the
+window (Cengiz, Dube, Lindner and Zipperer 2019), so that
+
+.. math:: y_{ucs} = \sum_{k \ne b} \beta_k D_{uc} 1[s - c = k] + \alpha_{uc} + \gamma_{cs}
+          + e_{ucs} .
+
+With weights 1 for events and (events of the stack / stayers of the stack) for stayers,
+:math:`\beta_k` is the mean over events of each event's difference-in-differences against the
+mean of its stayers (the corrective weights of Wing, Freedman and Hollingsworth 2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from churnstats.core.errors import IdentificationError, SpecError
+from churnstats.core.provenance import RowLedger
+from churnstats.core.types import BoolArray, FloatArray, IntArray
+from churnstats.designs.design import Continuous, Design, as_floats, codes_of
+from churnstats.panel.panel import Panel
+
+Weighting = Literal["events", "ols"]
+
+
+@dataclass(frozen=True)
+class BaseYear:
+    """Effects are differences from one event time, by default the last year before the change."""
+
+    event_time: int = -1
+
+
+@dataclass(frozen=True)
+class EarlyBase:
+    """Effects are differences from the mean of several early event times.
+
+    Less is lost to regression to the mean than at t-1, if units change leaders after a dip.
+    """
+
+    first: int = -5
+    last: int = -3
+
+
+@dataclass(frozen=True)
+class LagAdjusted:
+    """Effects are differences between units with the same last outcomes before the change.
+
+    Outcomes at event times -1 to -lags are regressors, with coefficients of their own at each
+    event time, in place of unit effects. Only event times from 0 on are estimated.
+    """
+
+    lags: int = 2
+
+
+Base: TypeAlias = BaseYear | EarlyBase | LagAdjusted
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Windows around repeated events, each against units that change nothing.
+
+    Parameters
+    ----------
+    pre, post : int
+        Years before and after the school year of the change (event time 0, the first year in
+        which the successor leads).
+    controls : {"stayers"}
+        Units without any change in the window.
+    isolate : bool
+        Use only events that stand alone in their window. If False, contaminated events are
+        kept, and counted.
+    base : BaseYear, EarlyBase or LagAdjusted
+        What effects are differences from.
+    weighting : {"events", "ols"}
+        Mean over events, or what least squares makes of the stacks.
+
+    Examples
+    --------
+    >>> Stacked(pre=3, post=2).years
+    array([-3, -2, -1,  0,  1,  2])
+    """
+
+    pre: int = 3
+    post: int = 3
+    controls: Literal["stayers"] = "stayers"
+    isolate: bool = True
+    base: Base = BaseYear()
+    weighting: Weighting = "events"
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if self.pre < 1 or self.post < 0:
+            wrong.append(f"pre={self.pre}, post={self.post}: pre is at least 1, post at least 0")
+        if str(self.controls) != "stayers":
+            wrong.append(f"controls={self.controls!r}: only 'stayers' are supported")
+        if self.weighting not in ("events", "ols"):
+            wrong.append(f"weighting={self.weighting!r}: 'events' or 'ols'")
+        base = self.base
+        if isinstance(base, BaseYear) and not -self.pre <= base.event_time <= -1:
+            wrong.append(f"base year {base.event_time} lies outside -{self.pre} to -1")
+        if isinstance(base, EarlyBase) and not -self.pre <= base.first <= base.last <= -1:
+            wrong.append(f"early base {base.first} to {base.last} lies outside -{self.pre} to -1")
+        if isinstance(base, LagAdjusted) and not 1 <= base.lags <= self.pre:
+            wrong.append(f"{base.lags} lags do not fit into pre={self.pre} years")
+        if wrong:
+            raise SpecError("stacked", "this design can't be built", where=wrong)
+
+    @property
+    def years(self) -> IntArray:
+        """Event times of the window."""
+        return np.arange(-self.pre, self.post + 1)
+
+    def build(self, panel: Panel, outcome: str) -> StackedSample:
+        """Find events and stayers, and return the rows, the support and what isolation cost."""
+        return build_sample(self, panel, outcome)
+
+
+@dataclass(frozen=True, eq=False)
+class StackedSample:
+    """The rows of a stacked design.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        ``stack, unit_id, school_year_end, event_time, treated, weight, y`` and the panel row.
+    support : DataFrame
+        ``stack, n_events, n_stayers`` for each stack in use.
+    fates : DataFrame
+        One row an event (a unit-year with a change): ``unit_id, school_year_end, fate``.
+    n_contaminated : int
+        Events in use whose window holds another change of the unit (0 if isolated).
+    ledger : RowLedger
+    """
+
+    frame: pd.DataFrame
+    support: pd.DataFrame
+    fates: pd.DataFrame
+    n_contaminated: int
+    ledger: RowLedger
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The panel as unit x year arrays.
+
+    Parameters
+    ----------
+    units : (U,) array
+    first_year : int
+    n_changes : (U, T) integer array
+    n_undated : (U, T) integer array
+        Changes whose date is not known.
+    y : (U, T) array
+        The outcome, NaN where there is none.
+    observed : (U, T) bool array
+        Whether the unit's post was under observation.
+    row : (U, T) integer array
+        Position in the panel, -1 where there is no row.
+    """
+
+    units: np.ndarray
+    first_year: int
+    n_changes: IntArray
+    n_undated: IntArray
+    y: FloatArray
+    observed: BoolArray
+    row: IntArray
+
+
+def _grid(panel: Panel, outcome: str) -> Grid:
+    frame = panel.frame
+    if outcome not in frame.columns:
+        raise SpecError("outcome", f"the panel has no column '{outcome}'",
+                        how=f"its measures are: {', '.join(panel.measures) or 'none'}")
+    if frame[outcome].dtype.kind not in "iuf":
+        raise SpecError("outcome", f"'{outcome}' is no number")
+    units, u = np.unique(frame["unit_id"].to_numpy(dtype=object), return_inverse=True)
+    year = frame["school_year_end"].to_numpy(dtype=np.int64)
+    first = int(year.min())
+    shape = (units.size, int(year.max()) - first + 1)
+    row = np.full(shape, -1, dtype=np.int64)
+    row[u, year - first] = np.arange(len(frame))
+    y = np.full(shape, np.nan)
+    y[u, year - first] = as_floats(frame[outcome])
+    changes, undated = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    events = panel.events
+    at = (np.searchsorted(units, events["unit_id"].to_numpy(dtype=object)),
+          events["school_year_end"].to_numpy(dtype=np.int64) - first)
+    np.add.at(changes, at, 1)
+    np.add.at(undated, at, (~events["is_date_known"]).to_numpy().astype(np.int64))
+    return Grid(units, first, changes, undated, y, row >= 0, row)
+
+
+def _windows(values: IntArray, pre: int, post: int) -> IntArray:
+    """Sum over each full window c - pre .. c + post; -1 where the window leaves the grid."""
+    total = np.concatenate([np.zeros((values.shape[0], 1), dtype=np.int64),
+                            np.cumsum(values, axis=1)], axis=1)
+    width = pre + post + 1
+    sums = np.full(values.shape, -1, dtype=np.int64)
+    if width <= values.shape[1]:
+        sums[:, pre: values.shape[1] - post] = total[:, width:] - total[:, :-width]
+    return sums
+
+
+FATES = (
+    "with a date that is not known", "in windows that leave the time under observation",
+    "in windows with missing outcomes", "in windows with another change", "without stayers",
+)
+
+
+def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
+    """Build the rows of a stacked design; see `Stacked`."""
+    grid = _grid(panel, outcome)
+    width = spec.pre + spec.post + 1
+    changes = _windows(grid.n_changes, spec.pre, spec.post)
+    undated = _windows(grid.n_undated, spec.pre, spec.post)
+    observed = _windows(grid.observed.astype(np.int64), spec.pre, spec.post) == width
+    complete = _windows(np.isfinite(grid.y).astype(np.int64), spec.pre, spec.post) == width
+    stayer = complete & observed & (changes == 0)
+    event = grid.n_changes > 0
+    alone = (changes == 1) & (undated == 0) if spec.isolate else np.ones(event.shape, dtype=bool)
+    has_stayers = stayer.any(axis=0)[None, :]
+    fate = np.select(
+        [grid.n_undated > 0, ~observed, ~complete, ~alone, ~has_stayers],
+        [0, 1, 2, 3, 4], default=-1,
+    )
+    used = event & (fate == -1)
+    unit, at = np.nonzero(event)
+    names = np.array([*FATES, "used"], dtype=object)
+    fates = pd.DataFrame({"unit_id": grid.units[unit], "school_year_end": at + grid.first_year,
+                          "n_changes": grid.n_changes[unit, at], "fate": names[fate[unit, at]]})
+    lost = {name: int((event & (fate == j)).sum()) for j, name in enumerate(FATES)}
+    ledger = panel.ledger.step("changes", "changes", len(panel.events), len(panel.events))
+    ledger = ledger.step("isolation" if spec.isolate else "windows", "unit-years with a change",
+                         int(event.sum()), int(used.sum()), lost)
+    if not used.any():
+        raise IdentificationError(
+            "no_events", f"no change can be used in a window of -{spec.pre}..+{spec.post}",
+            where=[f"{n:,} {name}" for name, n in lost.items() if n],
+            how="shorten the window, or set isolate=False and mind the contaminated events",
+        )
+    frame = _rows(spec, grid, used, stayer)
+    counts = frame[frame["event_time"] == 0].groupby("stack")["treated"]
+    support = pd.DataFrame({"n_events": counts.sum(), "n_stayers": counts.size() - counts.sum()})
+    contaminated = int((used & (changes > 1)).sum())
+    return StackedSample(frame, support.reset_index(), fates, contaminated, ledger)
+
+
+def _rows(spec: Stacked, grid: Grid, used: BoolArray, stayer: BoolArray) -> pd.DataFrame:
+    """Return one row a stack, unit and year, events and stayers of all stacks."""
+    in_stack = used | (stayer & used.any(axis=0)[None, :])
+    unit, at = np.nonzero(in_stack)
+    treated = used[unit, at]
+    n_events, n_stayers = used.sum(axis=0), (in_stack & ~used).sum(axis=0)
+    weight = np.ones(unit.size)
+    if spec.weighting == "events":
+        weight = np.where(treated, 1.0, n_events[at] / np.maximum(n_stayers[at], 1))
+    k = np.tile(spec.years, unit.size)
+    width = spec.years.size
+    unit, at = np.repeat(unit, width), np.repeat(at, width)
+    treated, weight = np.repeat(treated, width), np.repeat(weight, width)
+    return pd.DataFrame({
+        "stack": at + grid.first_year, "unit_id": grid.units[unit],
+        "school_year_end": at + k + grid.first_year, "event_time": k,
+        "treated": treated.astype(np.int64), "weight": weight,
+        "y": grid.y[unit, at + k], "row": grid.row[unit, at + k],
+    })
+
+
+def stacked_design(
+    spec: Stacked, sample: StackedSample, clusters: tuple[str, ...], panel: Panel
+) -> Design:
+    """Return the arrays of a stacked regression.
+
+    Unit effects are by stack. With `LagAdjusted`, lagged outcomes by event time stand in their
+    place, and only event times from 0 on are kept.
+    """
+    frame = sample.frame
+    lagged = isinstance(spec.base, LagAdjusted)
+    lags = _lags(frame, spec) if isinstance(spec.base, LagAdjusted) else None
+    keep = (frame["event_time"] >= 0).to_numpy() if lagged else np.ones(len(frame), dtype=bool)
+    part = frame[keep].reset_index(drop=True)
+    k = part["event_time"].to_numpy()
+    times = estimated_times(spec)
+    treated = part["treated"].to_numpy(dtype=float)
+    columns = [treated * (k == t) for t in times]
+    names = [term_name(t) for t in times]
+    if lags is not None:
+        for lag in range(lags.shape[1]):
+            for t in times:
+                columns.append(lags[keep, lag] * (k == t))
+                names.append(f"y[t-{lag + 1}] at {term_name(t)}")
+    outside = [c for c in clusters if c not in part.columns]
+    if outside:
+        missing = [c for c in outside if c not in panel.frame.columns]
+        if missing:
+            raise SpecError("cluster", "the panel has no such columns", where=missing)
+        at = part["row"].to_numpy()
+        part = part.assign(**{c: panel.frame[c].to_numpy()[at] for c in outside})
+    effects = ("stack^school_year_end",) if lagged else ("stack^unit_id", "stack^school_year_end")
+    return Design(
+        response=Continuous(part["y"].to_numpy(dtype=float, copy=True)),
+        x=np.column_stack(columns), names=tuple(names),
+        weights=part["weight"].to_numpy(dtype=float, copy=True),
+        effects=codes_of(part, effects), clusters=codes_of(part, clusters),
+        rows=part["row"].to_numpy(copy=True), ledger=sample.ledger,
+    )
+
+
+def estimated_times(spec: Stacked) -> list[int]:
+    """Return the event times that have a coefficient of their own."""
+    if isinstance(spec.base, LagAdjusted):
+        return [int(k) for k in spec.years if k >= 0]
+    omitted = spec.base.event_time if isinstance(spec.base, BaseYear) else -1
+    return [int(k) for k in spec.years if k != omitted]
+
+
+def term_name(event_time: int) -> str:
+    """Return the name of the effect at an event time: ``k=-2``, ``k=+0``."""
+    return f"k={event_time:+d}"
+
+
+def _lags(frame: pd.DataFrame, spec: Stacked) -> FloatArray:
+    """Return the outcomes at event times -1, -2, ... of each row's window."""
+    assert isinstance(spec.base, LagAdjusted)
+    width = spec.years.size
+    y = frame["y"].to_numpy(dtype=float).reshape(-1, width)
+    before = y[:, [spec.pre - lag for lag in range(1, spec.base.lags + 1)]]
+    return np.repeat(before, width, axis=0)

@@ -1,0 +1,1 @@
+"""What a sceptic asks of records and results."""
