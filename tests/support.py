@@ -23,7 +23,7 @@ from churnstats.numerics.groups import encode
 REFERENCE_DATA = Path(__file__).parent / "reference" / "data"
 
 # Every run draws the same examples: a failure is the code's, never the day's.
-DRAWS = settings(max_examples=12, deadline=None, database=None, derandomize=True)
+DRAWS = settings(max_examples=20, deadline=None, database=None, derandomize=True)
 
 
 @dataclass(frozen=True)

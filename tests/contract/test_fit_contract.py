@@ -6,14 +6,17 @@ the largest value where two ways of one sum are compared, 1e-7 where an iteratio
 (Cox) and 1e-6 for numerical derivatives.
 """
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 
 import churnstats as cs
 from churnstats.core.errors import SpecError
+from churnstats.core.provenance import frame_sha256
 from churnstats.designs.design import Continuous, Counting, Design
 from churnstats.inference.fit import Fit
 from churnstats.inference.vcov import covariance
@@ -40,9 +43,11 @@ every_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=str)
 every_counting_kernel = pytest.mark.parametrize("kernel", COUNTING, ids=str)
 
 
-def same(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    """Compare relative to the largest value; NaN belongs where NaN is expected."""
-    size = np.nanmax(np.abs(expected), initial=0.0)
+def same(
+    found: np.ndarray, expected: np.ndarray, tolerance: float, size: float | None = None
+) -> None:
+    """Compare relative to a size, the largest value; NaN belongs where NaN is expected."""
+    size = np.nanmax(np.abs(expected), initial=0.0) if size is None else size
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * max(size, 1e-12))
 
 
@@ -80,7 +85,8 @@ def test_shapes_fit_together(kernel: Kernel, recipe: Recipe) -> None:
     assert np.isfinite(fit.coef).all()
     if fit.model_vcov is not None:
         assert fit.model_vcov.shape == (k, k)
-        np.testing.assert_array_equal(fit.model_vcov, fit.model_vcov.T)
+        same(fit.model_vcov, fit.model_vcov.T, 1e-14)
+        assert (np.diag(fit.model_vcov)[~np.isnan(np.diag(fit.model_vcov))] > 0).all()
     assert fit.counts_parameters == (kernel.response is Continuous)
 
 
@@ -113,7 +119,7 @@ def test_sums_equal_grouped_rows(kernel: Kernel, recipe: Recipe) -> None:
         assert found.shape == expected.shape
         # a group that has no row adds nothing, also where the others are undefined
         some = np.bincount(codes, minlength=n_groups) > 0
-        same(found[some], expected[some], ROUNDING)
+        same(found[some], expected[some], ROUNDING, np.nanmax(np.abs(rows)))
 
 
 def moved(kernel: Kernel, design: Design, row: int, by: float) -> np.ndarray:
@@ -292,3 +298,62 @@ def test_another_kind_of_response_is_refused(kernel: Kernel) -> None:
     wrong = Continuous if kernel.response is Counting else Counting
     with pytest.raises(SpecError, match="response"):
         kernel(random_design(wrong, Recipe(3)))
+
+
+SURVIVAL = {"entry": "entry", "exit": "exit", "event": "event", "weights": "w",
+            "vcov": cs.Cluster("a")}
+CALLS = {
+    "linear_model": lambda frame: cs.linear_model(
+        frame, "y ~ x0 + C(text) | b", weights="w", vcov=cs.TwoWay("a", "b")),
+    "cox": lambda frame: cs.cox(frame, "x0 + text", strata=("b",), **SURVIVAL),
+    "kaplan_meier": lambda frame: cs.kaplan_meier(frame, by=("text", "b"), **SURVIVAL),
+    "nelson_aalen": lambda frame: cs.nelson_aalen(frame, by=("text",), **SURVIVAL),
+}
+
+
+def messy_frame() -> pd.DataFrame:
+    """Return rows with missing values of several types and an index of no use."""
+    n, rng = 60, np.random.default_rng(5)
+    design = random_design(Counting, Recipe(5, n=n))
+    frame = pd.DataFrame({
+        **vars(design.response), "w": design.weights, "x0": design.x[:, 0],
+        "y": rng.normal(size=n), "text": rng.choice(["u", "v"], n),
+        "a": pd.array(design.clusters["a"], dtype="Int64"), "b": design.clusters["b"],
+    }, index=rng.permutation(n) * 10)
+    frame.iloc[3, frame.columns.get_loc("x0")] = np.nan
+    frame.iloc[7, frame.columns.get_loc("text")] = None
+    frame.iloc[9, frame.columns.get_loc("a")] = pd.NA
+    frame.iloc[11, frame.columns.get_loc("w")] = 0.0
+    return frame
+
+
+def test_every_function_that_takes_a_frame_is_listed() -> None:
+    public = {
+        name for name in cs.__all__
+        if getattr(getattr(cs, name), "__module__", "").startswith("churnstats.estimators")
+        and "data" in inspect.signature(getattr(cs, name)).parameters
+    }
+    assert public == set(CALLS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_frames_are_not_written_to(name: str) -> None:
+    frame = messy_frame()
+    before, copy = frame_sha256(frame), frame.copy(deep=True)
+    result = CALLS[name](frame)
+    assert frame_sha256(frame) == before
+    pd.testing.assert_frame_equal(frame, copy)
+    design = result.fit.design
+    for array in arrays_of(design).values():
+        array[...] = 0
+    assert frame_sha256(frame) == before, "the design shares memory with the frame"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_rows_that_are_lost_are_counted(name: str) -> None:
+    frame = messy_frame()
+    (step,) = CALLS[name](frame).ledger.steps
+    lost = {k: v for k, v in step.lost.items() if k != "without x0"}
+    assert (step.n_in, lost) == (60, {"without text": 1, "without a": 1, "with weight zero": 1})
+    assert step.n_out == 60 - sum(step.lost.values())
+    assert step.lost.get("without x0", 0) == (name in ("linear_model", "cox"))

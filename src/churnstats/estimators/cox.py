@@ -309,7 +309,7 @@ def cox(
     ...                      "change": [1., 0., 1., 0., 0.]})
     >>> fit = cs.cox(rows, "change", exit="stop", event="end", vcov=cs.Classical())
     >>> fit.coef.round(3).tolist()
-    [0.822]
+    [0.752]
     """
     named = tuple(dict.fromkeys([*cluster_variables(vcov), *clusters]))
     columns = terms.Terms("", formula).columns()

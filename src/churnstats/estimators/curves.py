@@ -14,9 +14,10 @@ Row i moves them by (the infinitesimal jackknife)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from churnstats.numerics.groups import group_sums
 from churnstats.numerics.risk_sets import RiskSets, risk_sets
 
 N_TICKS = 8
+Cumulation: TypeAlias = Callable[..., FloatArray]
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,7 @@ class CurveInfluence:
         shape = (n_groups, width)
 
         def spread(at: IntArray, who: IntArray, weights: FloatArray) -> FloatArray:
-            flat = np.bincount(who * width + at, weights=weights, minlength=n_groups * width)
-            return flat.reshape(shape)
+            return group_sums(weights, who * width + at, n_groups * width).reshape(shape)
 
         entering = spread(self.sets.first, codes, self.weights)
         leaving = spread(self.sets.last, codes, self.weights)
@@ -81,12 +82,14 @@ class CurveInfluence:
         return _cumulate(moves, self.sets.stratum, axis=1) * self.factor
 
 
-def _cumulate(values: FloatArray, stratum: IntArray, axis: int = 0) -> FloatArray:
-    """Cumulative sums along event times that start anew in each stratum."""
+def _cumulate(
+    values: FloatArray, stratum: IntArray, axis: int = 0, rule: Cumulation = np.cumsum
+) -> FloatArray:
+    """Cumulative sums (or products) along event times that start anew in each stratum."""
     starts = np.flatnonzero(np.r_[True, stratum[1:] != stratum[:-1]])
     bounds = [*starts, stratum.size]
     parts = [
-        np.cumsum(np.take(values, np.arange(a, b), axis=axis), axis=axis)
+        rule(np.take(values, np.arange(a, b), axis=axis), axis=axis)
         for a, b in pairwise(bounds)
     ]
     return np.concatenate(parts, axis=axis)
@@ -109,12 +112,11 @@ def _curve(design: Design, survival: bool, labels: Sequence[str] | None) -> Fit:
     hazard = np.minimum(events / at_risk, 1.0)
     certain = at_risk - events <= 1e-9 * at_risk
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_survival = _cumulate(np.log1p(-np.where(certain, 1.0, hazard)), sets.stratum)
         greenwood = _cumulate(
             np.where(certain, np.nan, events / (at_risk * (at_risk - events))), sets.stratum
         )
     if survival:
-        coef = np.exp(log_survival)
+        coef = _cumulate(np.where(certain, 0.0, 1.0 - hazard), sets.stratum, rule=np.cumprod)
         divisor, factor = np.where(certain, np.nan, at_risk - events), -coef
         variance, name = coef**2 * greenwood, "Greenwood"
         scale = coef
@@ -168,9 +170,10 @@ def _risk_table(
 
 def _ticks(longest: float) -> FloatArray:
     """About eight round times from 0 to the longest."""
-    steps = np.array([m * 10.0**e for e in range(-3, 7) for m in (1, 2, 5)])
-    step = steps[np.searchsorted(steps, longest / N_TICKS)]
-    return np.round(np.arange(0, longest + step * 1e-9, step), 9)
+    power = 10.0 ** np.floor(np.log10(longest / N_TICKS))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power * N_TICKS >= longest * (1 - 1e-9))
+    n_steps = int(np.floor(longest / step * (1 + 1e-9)))
+    return np.asarray(np.arange(n_steps + 1) * step, dtype=float)
 
 
 @kernel(Counting)

@@ -20,7 +20,7 @@ from scipy import linalg, sparse
 
 from churnstats.core.errors import ConvergenceError
 from churnstats.core.types import FloatArray, IntArray
-from churnstats.numerics.groups import group_means, n_components
+from churnstats.numerics.groups import group_means, group_sums, n_components
 
 DENSE_LEVELS = 1500
 TOLERANCE = 1e-12
@@ -54,7 +54,7 @@ def absorb(
     sizes = [int(codes.max()) + 1 for codes in effects]
     order = np.argsort(sizes, kind="stable")[::-1]
     first, n_first = effects[order[0]], sizes[order[0]]
-    swept = columns - group_means(columns, first, n_first, weights)[first]
+    swept = np.asarray(columns - group_means(columns, first, n_first, weights)[first])
     if len(effects) == 1:
         return swept
     dummies = _dummies([effects[j] for j in order[1:]], [sizes[j] for j in order[1:]])
@@ -82,7 +82,7 @@ def _cross(
     """Return D1'W D2, the diagonal of D1'W D1 and D2'W D2."""
     n = first.size
     first_dummies = sparse.csr_matrix((weights, first, np.arange(n + 1)), shape=(n, n_first))
-    total = np.bincount(first, weights=weights, minlength=n_first)
+    total = group_sums(weights, first, n_first)
     weighted = sparse.diags(weights) @ dummies
     return (first_dummies.T @ dummies).tocsr(), total, (dummies.T @ weighted).tocsr()
 

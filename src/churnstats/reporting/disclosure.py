@@ -180,14 +180,14 @@ def _lines(
     if total_rows is not None:
         for at, total in _groups(frame, total_rows, by):
             lines += [([(int(i), j) for i in at], (total, j)) for j in range(n_columns)]
-    for cells, total in lines:
-        parts = sum(counts[cell] for cell in cells)
-        if np.isnan(parts + counts[total]):
+    for cells, whole in lines:
+        parts = sum(float(counts[cell]) for cell in cells)
+        if np.isnan(parts + counts[whole]):
             raise SpecError("disclosure", "a count in a line with a total is missing",
-                            where=[f"row {total[0]}"], how="give the counts before any is hidden")
-        if parts != counts[total]:
-            raise SpecError("disclosure", f"a total is {counts[total]:.0f}, its cells add up to "
-                            f"{parts:.0f}", where=[f"row {total[0]}"])
+                            where=[f"row {whole[0]}"], how="give the counts before any is hidden")
+        if parts != counts[whole]:
+            raise SpecError("disclosure", f"a total is {counts[whole]:.0f}, its cells add up to "
+                            f"{parts:.0f}", where=[f"row {whole[0]}"])
     return lines
 
 
@@ -199,7 +199,7 @@ def _groups(
         raise SpecError("disclosure", f"total_rows has {marked.size} marks for {len(frame)} rows")
     codes = np.zeros(len(frame), dtype=np.int64)
     if by:
-        codes = frame.groupby(list(by), dropna=False, sort=False).ngroup().to_numpy(dtype=np.int64)
+        codes[:] = frame.groupby(list(by), dropna=False, sort=False).ngroup().to_numpy()
     groups = []
     for code in np.unique(codes):
         total = np.flatnonzero((codes == code) & marked)

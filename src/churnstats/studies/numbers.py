@@ -227,17 +227,18 @@ def read_numbers(raw: Mapping[str, Any], name: str) -> dict[str, Number]:
     SpecError
         With every fault.
     """
-    numbers, faults = {}, []
+    numbers: dict[str, Number] = {}
+    faults: list[str] = []
     for id, entry in raw.items():
-        entry = entry if isinstance(entry, dict) else {}
-        value = entry.get("value")
-        if value in ("nan", "inf", "-inf"):
-            value = float(value)
-        fields = (value, entry.get("label"), entry.get("rtol"), entry.get("atol"))
-        found = _faults(id, *fields)
+        fields: dict[str, Any] = dict.fromkeys(("value", "label", "rtol", "atol"))
+        stored = entry if isinstance(entry, dict) else {}
+        fields |= {k: v for k, v in stored.items() if k in fields}
+        if fields["value"] in ("nan", "inf", "-inf"):
+            fields["value"] = float(fields["value"])
+        found = _faults(id, **fields)
         faults += [f"'{id}': {fault}" for fault in found]
         if not found:
-            numbers[id] = Number(id, *fields)
+            numbers[id] = Number(id=id, **fields)
     if faults:
         raise SpecError("expected", "\n    - ".join([f"{name} has faults", *faults]))
     return numbers

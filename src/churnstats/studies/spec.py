@@ -31,6 +31,7 @@ The keys of ``study.yaml``::
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def read_spec(directory: str | Path) -> StudySpec:
     SpecError
         One, with every fault of the directory and of ``study.yaml``.
     """
-    at = Path(directory).absolute()
+    at = Path(os.path.abspath(directory))
     if not at.is_dir():
         raise SpecError("study", f"there is no directory '{directory}'")
     faults = [f"{name} is missing" for name in ("study.yaml", "run.py", "README.md")
@@ -157,6 +158,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
             if key_node.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key_node.value}' stands twice", key_node.start_mark

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -64,7 +65,8 @@ class Book:
             {"kind": kind, "name": name, "caption": caption, "files": paths, "line": line}
         )
         made = f"run.py, line {line}" if line else "run.py"
-        return f"{made}: {', '.join(paths)}"
+        others = "".join(f", {Path(path).suffix}" for path in paths[1:])
+        return f"{made}: {paths[0]}{others}"
 
     def count(self, kind: str) -> int:
         """Return how many exhibits of a kind there are."""
@@ -138,11 +140,12 @@ class Study:
         self._progress.step(text)
 
     def text(self, heading: str, paragraph: str = "") -> None:
-        """Open a section of the report, or go on with the one that has this heading.
+        """Open a section of the report, or go on with the open one.
 
         Parameters
         ----------
         heading : str
+            That of the open section goes on with it.
         paragraph : str
             Plain text; an empty line parts paragraphs.
         """
@@ -268,10 +271,12 @@ class Study:
         Parameters
         ----------
         name : str
-            Name of one file, or of one directory.
+            Name of one file, or of one directory; used once.
         """
         if Path(name).name != name or name in ("", ".", ".."):
             raise SpecError("path", f"'{name}' is no plain file name")
+        if any(e["name"] == name and e["kind"] == "file" for e in self._book.exhibits):
+            raise SpecError("path", f"'{name}' is taken by another file")
         path = self._book.results / "files" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         self._book.enter("file", name, "", [path], self._line())
@@ -299,8 +304,12 @@ def _describe(result: Result) -> dict[str, Any]:
     """Return what a reader needs to place a number that a result holds."""
     glance = result.glance().iloc[0].to_dict()
     found = {str(k): v.item() if isinstance(v, np.generic) else v for k, v in glance.items()}
-    source = {k: v if isinstance(v, (int, str)) else repr(v) for k, v in found.items()}
+    source = {k: v if _is_plain(v) else repr(v) for k, v in found.items()}
     rows = None if result.fit is None else result.fit.design.rows
     if rows is not None:
         source["sample_sha256"] = hashlib.sha256(np.asarray(rows, "<i8").tobytes()).hexdigest()
     return source
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, (int, str)) or (isinstance(value, float) and math.isfinite(value))
