@@ -1,10 +1,13 @@
 r"""Stacked windows for events that recur.
 
 A change of leader in unit u and school year c is one event. Its window is the school years
-c - pre to c + post. It stands alone if no other change of the unit falls into the window. Its
-controls are stayers: units without any change in the same school years. All events of one
-school year and their stayers form a stack, in which every unit is seen in every year of the
-window (Cengiz, Dube, Lindner and Zipperer 2019), so that
+c - pre to c + post, all of which must be under observation: years in which nobody looked may hide
+a change. It stands alone if no other change of the unit falls into the window, and no year
+without a leader but those between the predecessor and the successor. Its controls are stayers:
+units with one leader and without any change in the same school years. The start of a unit's
+first known leader counts as a change here, though not as an event, since the predecessor is not
+known. All events of one school year and their stayers form a stack, in which every unit is seen
+in every year of the window (Cengiz, Dube, Lindner and Zipperer 2019), so that
 
 .. math:: y_{ucs} = \sum_{k \ne b} \beta_k D_{uc} 1[s - c = k] + \alpha_{uc} + \gamma_{cs}
           + e_{ucs} .
@@ -27,6 +30,9 @@ from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.designs.design import Continuous, Design, as_floats, codes_of
 from churnstats.panel.panel import Panel
+
+CLOCK = 1e-9
+MOST_OF_THE_YEAR = 0.5
 
 Weighting = Literal["events", "ols"]
 
@@ -73,7 +79,7 @@ class Stacked:
         Years before and after the school year of the change (event time 0, the first year in
         which the successor leads).
     controls : {"stayers"}
-        Units without any change in the window.
+        Units that one leader leads through the window.
     isolate : bool
         Use only events that stand alone in their window. If False, contaminated events are
         kept, and counted.
@@ -136,7 +142,7 @@ class StackedSample:
     fates : DataFrame
         One row an event (a unit-year with a change): ``unit_id, school_year_end, fate``.
     n_contaminated : int
-        Events in use whose window holds another change of the unit (0 if isolated).
+        Events in use that do not stand alone in their window (0 if isolated).
     ledger : RowLedger
     """
 
@@ -158,10 +164,14 @@ class Grid:
     n_changes : (U, T) integer array
     n_undated : (U, T) integer array
         Changes whose date is not known.
+    starts : (U, T) bool array
+        Known starts of units' first leaders: changes whose predecessor is not known.
     y : (U, T) array
         The outcome, NaN where there is none.
     observed : (U, T) bool array
-        Whether the unit's post was under observation.
+        Whether the unit's post was under observation for most of the year.
+    empty : (U, T) bool array
+        Whether the post stood empty for longer than anybody led.
     row : (U, T) integer array
         Position in the panel, -1 where there is no row.
     """
@@ -170,8 +180,10 @@ class Grid:
     first_year: int
     n_changes: IntArray
     n_undated: IntArray
+    starts: BoolArray
     y: FloatArray
     observed: BoolArray
+    empty: BoolArray
     row: IntArray
 
 
@@ -190,13 +202,44 @@ def _grid(panel: Panel, outcome: str) -> Grid:
     row[u, year - first] = np.arange(len(frame))
     y = np.full(shape, np.nan)
     y[u, year - first] = as_floats(frame[outcome])
+    empty, observed = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    empty[u, year - first] = frame["leader_id"].isna().to_numpy()
+    observed[u, year - first] = (frame["observed_share"] >= MOST_OF_THE_YEAR).to_numpy()
+    observed &= ~(empty & _gaps(panel, units, first, shape))
     changes, undated = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     events = panel.events
     at = (np.searchsorted(units, events["unit_id"].to_numpy(dtype=object)),
           events["school_year_end"].to_numpy(dtype=np.int64) - first)
     np.add.at(changes, at, 1)
     np.add.at(undated, at, (~events["is_date_known"]).to_numpy().astype(np.int64))
-    return Grid(units, first, changes, undated, y, row >= 0, row)
+    starts = _starts(panel, units, first, shape)
+    return Grid(units, first, changes, undated, starts, y, observed, empty, row)
+
+
+def _gaps(panel: Panel, units: np.ndarray, first: int, shape: tuple[int, int]) -> BoolArray:
+    """Mark years between two spells of a unit during which nobody looked."""
+    spells = panel.spells
+    unit = np.searchsorted(units, spells["unit_id"].to_numpy(dtype=object))
+    stop, entry = spells["stop"].to_numpy(dtype=float), spells["entry"].to_numpy(dtype=float)
+    unseen = (unit[1:] == unit[:-1]) & (
+        spells["right_censored"].to_numpy()[:-1] | spells["left_censored"].to_numpy()[1:])
+    at = np.flatnonzero(unseen)
+    begin = np.floor(stop[at] + CLOCK).astype(np.int64) - first
+    end = np.ceil(entry[at + 1] - CLOCK).astype(np.int64) - first
+    marks = np.zeros((shape[0], shape[1] + 1), dtype=np.int64)
+    np.add.at(marks, (unit[at], begin), 1)
+    np.add.at(marks, (unit[at], end), -1)
+    return np.asarray(np.cumsum(marks, axis=1)[:, :-1] > 0)
+
+
+def _starts(panel: Panel, units: np.ndarray, first: int, shape: tuple[int, int]) -> BoolArray:
+    """Mark the years in which units' first spells begin, where that start is known."""
+    spell = panel.spells.drop_duplicates("unit_id", keep="first")
+    spell = spell[~spell["left_censored"] & (spell["entry"] <= spell["start"] + CLOCK)]
+    year = np.floor(spell["start"].to_numpy(dtype=float) + CLOCK).astype(np.int64)
+    starts = np.zeros(shape, dtype=bool)
+    starts[np.searchsorted(units, spell["unit_id"].to_numpy(dtype=object)), year - first] = True
+    return starts
 
 
 def _windows(values: IntArray, pre: int, post: int) -> IntArray:
@@ -210,6 +253,14 @@ def _windows(values: IntArray, pre: int, post: int) -> IntArray:
     return sums
 
 
+def _own_vacancy(empty: BoolArray, pre: int) -> IntArray:
+    """Count the years without a leader that run up to each year, within its window."""
+    before = np.zeros(empty.shape, dtype=np.int64)
+    for t in range(1, empty.shape[1]):
+        before[:, t] = np.where(empty[:, t - 1], before[:, t - 1] + 1, 0)
+    return np.minimum(before, pre) + empty
+
+
 FATES = (
     "with a date that is not known", "in windows that leave the time under observation",
     "in windows with missing outcomes", "in windows with another change", "without stayers",
@@ -220,16 +271,16 @@ def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
     """Build the rows of a stacked design; see `Stacked`."""
     grid = _grid(panel, outcome)
     width = spec.pre + spec.post + 1
-    changes = _windows(grid.n_changes, spec.pre, spec.post)
-    undated = _windows(grid.n_undated, spec.pre, spec.post)
+    changes = _windows(grid.n_changes + grid.starts, spec.pre, spec.post)
+    empty = _windows(grid.empty.astype(np.int64), spec.pre, spec.post)
     observed = _windows(grid.observed.astype(np.int64), spec.pre, spec.post) == width
     complete = _windows(np.isfinite(grid.y).astype(np.int64), spec.pre, spec.post) == width
-    stayer = complete & observed & (changes == 0)
+    stayer = complete & observed & (changes == 0) & (empty == 0)
     event = grid.n_changes > 0
-    alone = (changes == 1) & (undated == 0) if spec.isolate else np.ones(event.shape, dtype=bool)
+    alone = (changes == 1) & (empty == _own_vacancy(grid.empty, spec.pre))
     has_stayers = stayer.any(axis=0)[None, :]
     fate = np.select(
-        [grid.n_undated > 0, ~observed, ~complete, ~alone, ~has_stayers],
+        [grid.n_undated > 0, ~observed, ~complete, ~alone & spec.isolate, ~has_stayers],
         [0, 1, 2, 3, 4], default=-1,
     )
     used = event & (fate == -1)
@@ -250,7 +301,7 @@ def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
     frame = _rows(spec, grid, used, stayer)
     counts = frame[frame["event_time"] == 0].groupby("stack")["treated"]
     support = pd.DataFrame({"n_events": counts.sum(), "n_stayers": counts.size() - counts.sum()})
-    contaminated = int((used & (changes > 1)).sum())
+    contaminated = int((used & ~alone).sum())
     return StackedSample(frame, support.reset_index(), fates, contaminated, ledger)
 
 
@@ -305,6 +356,11 @@ def stacked_design(
             raise SpecError("cluster", "the panel has no such columns", where=missing)
         at = part["row"].to_numpy()
         part = part.assign(**{c: panel.frame[c].to_numpy()[at] for c in outside})
+        unknown = {c: int(part[c].isna().sum()) for c in outside}
+        if any(unknown.values()):
+            raise SpecError("cluster", "clusters are missing in rows of the stacks",
+                            where=[f"'{c}' in {n:,} rows" for c, n in unknown.items() if n],
+                            how="fill the column, or cluster by another one")
     effects = ("stack^school_year_end",) if lagged else ("stack^unit_id", "stack^school_year_end")
     return Design(
         response=Continuous(part["y"].to_numpy(dtype=float, copy=True)),

@@ -15,6 +15,9 @@ from churnstats.inference.result import Result
 from churnstats.inference.vcov import Cluster
 from churnstats.records.tenures import Tenures
 
+# A product that is one half on paper may end up a few units in the last place above it.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class TenureSummary:
@@ -135,7 +138,7 @@ def median_survival(result: Result) -> tuple[float, float, float]:
     time = tidy["time"].to_numpy(dtype=float)
 
     def first(column: str) -> float:
-        below = tidy[column].to_numpy(dtype=float) <= 0.5
+        below = tidy[column].to_numpy(dtype=float) <= 0.5 + ROUNDING
         return float(time[np.argmax(below)]) if below.any() else float("nan")
 
     return first("estimate"), first("conf_low"), first("conf_high")
