@@ -234,7 +234,7 @@ class Result:
 
     def save(self, directory: str | Path) -> Path:
         """Write the result to a directory: parquet and JSON, no pickle."""
-        return storage.write(self, Path(directory))
+        return storage.write(vars(self), Path(directory))
 
     @classmethod
     def load(cls, directory: str | Path) -> Result:
@@ -254,7 +254,8 @@ class Result:
             f"{tables.format_number(v)} {k.removeprefix('n_').replace('_', ' ')}"
             for k, v in self.glance_values.items() if k.startswith("n_")
         )
-        clusters = ", ".join(f"{n:,} {name}" for name, n in self.choice.n_clusters.items())
+        sizes = [f"{n:,} {name}" for name, n in self.choice.n_clusters.items()]
+        clusters = f"{', '.join(sizes)} clusters" if sizes else ""
         df = "normal" if np.isinf(self.choice.df) else f"t({self.choice.df:.0f})"
         errors = f"Standard errors: {self.choice.label}" + (f" ({clusters})" if clusters else "")
         lost = [f"{n:,} {s.unit} {why}" for s in self.ledger.steps for why, n in s.lost.items()]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,28 +15,27 @@ from churnstats.core.errors import DataError, Fault
 from churnstats.core.provenance import RowLedger, Step
 from churnstats.inference.vcov import Covariance
 
-if TYPE_CHECKING:
-    from churnstats.inference.result import Result
-
 FORMAT = 1
 
 
-def write(result: Result, directory: Path) -> Path:
-    """Write a result; an existing one in the directory is replaced."""
+def write(fields: Mapping[str, Any], directory: Path) -> Path:
+    """Write the fields of a result; an existing one in the directory is replaced."""
     directory.mkdir(parents=True, exist_ok=True)
-    frame = pd.DataFrame(result.vcov, columns=list(result.names))
-    frame.insert(0, "coef", result.coef)
+    choice: Covariance = fields["choice"]
+    frame = pd.DataFrame(choice.matrix, columns=list(fields["names"]))
+    frame.insert(0, "coef", fields["coef"])
     frame.to_parquet(directory / "estimates.parquet")
-    result.keys.reset_index(drop=True).to_parquet(directory / "keys.parquet")
-    for name, table in result.frames.items():
+    fields["keys"].reset_index(drop=True).to_parquet(directory / "keys.parquet")
+    for name, table in fields["frames"].items():
         table.to_parquet(directory / f"frame_{name}.parquet")
-    choice = {k: v for k, v in vars(result.choice).items() if k != "matrix"}
     words = {
-        "format": FORMAT, "names": result.names, "choice": choice,
-        "description": asdict(result.description), "glance_values": dict(result.glance_values),
-        "frames": list(result.frames), "interval": result.interval, "level": result.level,
-        "provenance": dict(result.provenance),
-        "ledger": [asdict(step) for step in result.ledger.steps],
+        "format": FORMAT, "names": fields["names"],
+        "choice": {k: v for k, v in vars(choice).items() if k != "matrix"},
+        "description": asdict(fields["description"]),
+        "glance_values": dict(fields["glance_values"]), "frames": list(fields["frames"]),
+        "interval": fields["interval"], "level": fields["level"],
+        "provenance": dict(fields["provenance"]),
+        "ledger": [asdict(step) for step in fields["ledger"].steps],
     }
     text = json.dumps(words, indent=1, default=_plain)
     (directory / "result.json").write_text(text + "\n", encoding="utf-8")
