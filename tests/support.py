@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import settings
+import pandas as pd
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
+import churnstats as cs
 import churnstats.estimators
 from churnstats.designs.design import Continuous, Counting, Design
 from churnstats.inference.fit import KERNEL_MARK, Fit
@@ -22,8 +24,12 @@ from churnstats.numerics.groups import encode
 
 REFERENCE_DATA = Path(__file__).parent / "reference" / "data"
 
-# Every run draws the same examples: a failure is the code's, never the day's.
-DRAWS = settings(max_examples=20, deadline=None, database=None, derandomize=True)
+# Every run draws the same examples: a failure is the code's, never the day's. Recipes are as
+# simple as they are drawn, so none is shrunk.
+DRAWS = settings(
+    max_examples=20, deadline=None, database=None, derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+)
 
 
 @dataclass(frozen=True)
@@ -152,3 +158,35 @@ def fingerprint(design: Design) -> str:
 def dummies(codes: np.ndarray) -> np.ndarray:
     """Return the dense dummies of codes 0..G-1."""
     return np.eye(int(codes.max()) + 1)[codes]
+
+
+SURVIVAL: dict[str, Any] = {"entry": "entry", "exit": "exit", "event": "event"}
+
+
+def example_rows() -> pd.DataFrame:
+    """Return rows for every estimator at once; one of them has no x."""
+    n, rng = 90, np.random.default_rng(12)
+    entry = np.floor(rng.uniform(0, 3, n)) * (rng.random(n) < 0.4)
+    frame = pd.DataFrame({
+        "unit": rng.integers(0, 12, n), "a": np.arange(n) % 9, "b": rng.integers(0, 6, n),
+        "x": rng.normal(size=n), "z": rng.normal(size=n), "w": rng.uniform(0.5, 2, n),
+        "entry": entry, "exit": entry + rng.integers(1, 6, n),
+        "event": (rng.random(n) < 0.6) * (np.arange(n) > 0) * 1,
+    })
+    frame["y"] = 1 + 0.7 * frame["x"] - 0.3 * frame["z"] + rng.normal(size=n)
+    # the last to leave is censored, so that no curve ends at zero
+    frame.loc[0, ["exit", "event"]] = [12.0, 0]
+    frame.loc[4, "x"] = np.nan
+    return frame
+
+
+def examples(level: float = 0.95, vcov: Any = None) -> dict[str, cs.Result]:
+    """Return one result of each estimator that takes a frame, clustered by a unless told."""
+    rows, choice = example_rows(), vcov or cs.Cluster("a")
+    options: dict[str, Any] = {"vcov": choice, "clusters": ("a", "b"), "level": level}
+    return {
+        "linear_model": cs.linear_model(rows, "y ~ x + z | unit", **options),
+        "cox": cs.cox(rows, "x + z", **SURVIVAL, **options),
+        "kaplan_meier": cs.kaplan_meier(rows, **SURVIVAL, **options),
+        "nelson_aalen": cs.nelson_aalen(rows, by=("b",), **SURVIVAL, **options),
+    }

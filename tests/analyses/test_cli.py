@@ -9,11 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tiny_study import DATA, RUN, sha256, write_study
 
 import churnstats
 from churnstats.core.errors import DataError, Fault
 from churnstats.studies.cli import main
+from tiny_study import DATA, RUN, sha256, write_study
 
 
 @pytest.fixture
@@ -46,25 +46,29 @@ def test_run_record_and_verify_as_a_program(study: Path) -> None:
     assert "FAIL: 1 of 7 numbers" in failed.stdout
 
 
-def test_a_changed_input_is_named_and_the_status_is_2(study: Path) -> None:
+def test_a_changed_input_is_named_and_the_status_is_2(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (study / "data" / "roster.csv").write_text("changed")
-    done = command("run", study)
-    assert done.returncode == 2
-    assert "data/roster.csv" in done.stderr
-    assert sha256(DATA) in done.stderr
-    assert sha256("changed") in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    assert main(["run", str(study)]) == 2
+    out, err = capsys.readouterr()
+    assert "data/roster.csv" in err
+    assert sha256(DATA) in err
+    assert sha256("changed") in err
+    assert "Traceback" not in err
+    assert out == ""
 
 
-def test_an_error_of_run_py_keeps_its_traceback_and_the_status_is_3(study: Path) -> None:
+def test_an_error_of_run_py_keeps_its_traceback_and_the_status_is_3(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (study / "run.py").write_text("def run(study):\n    return 1 / 0  # here\n")
-    done = command("run", study)
-    assert done.returncode == 3
-    assert "Traceback" in done.stderr
-    assert "return 1 / 0  # here" in done.stderr
+    assert main(["run", str(study)]) == 3
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "return 1 / 0  # here" in err
     (study / "run.py").write_text("def run(study:\n")
-    assert command("run", study).returncode == 3
+    assert main(["run", str(study)]) == 3
 
 
 def test_malformed_yaml_lists_all_and_the_status_is_2(
@@ -153,10 +157,14 @@ def test_check_prints_what_the_files_hold(
         return {"tenures": SimpleNamespace(summary=lambda: "3 spells [of] 2 units")}
 
     fake = SimpleNamespace(check_files=check_files)
-    monkeypatch.setitem(sys.modules, "churnstats.records.ingest", fake)
+    monkeypatch.setitem(sys.modules, "churnstats.records.check", fake)
     assert main(["check", "--tenures", str(tenures), "--roster", str(roster)]) == 0
     assert "3 spells [of] 2 units" in capsys.readouterr().out
-    assert seen == {"tenures": tenures, "roster": roster, "outcomes": None, "programs": None}
+    assert seen == {"tenures": tenures, "roster": roster, "outcomes": None, "programs": None,
+                    "role": None, "observed_until": None}
+    assert main(["check", "--roster", str(roster), "--role", "head", "--observed-until", "2021"]
+                ) == 0
+    assert (seen["tenures"], seen["role"], seen["observed_until"]) == (None, "head", "2021")
 
 
 def test_check_prints_all_faults_and_the_status_is_2(
@@ -167,7 +175,7 @@ def test_check_prints_all_faults_and_the_status_is_2(
                          Fault("range", "roster", "too late", "look", 1)])
 
     fake = SimpleNamespace(check_files=check_files)
-    monkeypatch.setitem(sys.modules, "churnstats.records.ingest", fake)
+    monkeypatch.setitem(sys.modules, "churnstats.records.check", fake)
     (tmp_path / "t.csv").write_text("x")
     assert main(["check", "--tenures", str(tmp_path / "t.csv")]) == 2
     err = capsys.readouterr().err

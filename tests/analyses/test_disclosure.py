@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from churnstats.core.errors import SpecError
 from churnstats.reporting.disclosure import scan_for_names, suppress_small_cells
+from support import DRAWS
 
 
 def test_primary_suppression_alone_where_no_total_is_shown() -> None:
@@ -89,7 +90,7 @@ def test_what_can_not_be_hidden_is_refused(
 cells = st.lists(st.lists(st.integers(0, 40), min_size=2, max_size=4), min_size=2, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(DRAWS, max_examples=150)
 @given(cells, st.integers(2, 15))
 def test_every_line_with_a_total_is_safe(rows: list[list[int]], minimum: int) -> None:
     width = min(map(len, rows))

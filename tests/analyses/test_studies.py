@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_study import DATA, RUN, sha256, write_study
 
 from churnstats.core.errors import DataError, SpecError
 from churnstats.core.provenance import file_sha256
@@ -22,11 +21,10 @@ from churnstats.display.figures import new_figure
 from churnstats.reporting.exhibits import printed, write_figure, write_table
 from churnstats.studies.manifest import check_inputs
 from churnstats.studies.numbers import Number, compare, numbers_frame
-from churnstats.studies.run import format_exact, format_short, run_study
+from churnstats.studies.run import MODULE, format_exact, format_short, run_study
 from churnstats.studies.spec import read_spec
 from churnstats.studies.verify import record_expected, verify_study
-
-BODY = RUN[RUN.index("def run"):]
+from tiny_study import DATA, RUN, sha256, write_study
 
 
 @pytest.fixture
@@ -290,9 +288,8 @@ def test_files_that_no_run_wrote_are_not_touched(study: Path, tmp_path: Path) ->
 
 
 def test_a_run_leaves_no_module_and_no_bytecode(study: Path) -> None:
-    modules = set(sys.modules)
     run_study(study, quiet=True)
-    assert not [m for m in set(sys.modules) - modules if "study_run" in m]
+    assert MODULE not in sys.modules
     assert not list(study.rglob("__pycache__"))
 
 
@@ -402,6 +399,15 @@ def test_tables_are_full_in_csv_and_readable_in_print(tmp_path: Path) -> None:
     assert cells.iloc[0].tolist() == ["A", "2019", "1,234", "0.333", "2019-07-01", "1"]
     assert cells.iloc[1].tolist() == ["B & <C>", "2020", "–", "–", "–", "2"]
     assert words == [True, False, False, False, True, False]
+
+
+def test_columns_of_estimates_are_headed_as_in_results() -> None:
+    frame = pd.DataFrame({"estimate": [0.5], "std_error": [0.1], "p_value": [1e-9],
+                          "conf_low": [0.3], "conf_high": [np.inf]})
+    cells, _ = printed(frame)
+    assert cells.iloc[0].to_dict() == {
+        "Estimate": "0.500", "Std. error": "0.100", "p": "<.001", "Conf. low": "0.300",
+        "Conf. high": "inf"}
 
 
 def test_a_named_index_is_kept_and_a_plain_one_is_not(tmp_path: Path) -> None:

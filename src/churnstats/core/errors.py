@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 MAX_ROWS_SHOWN = 5
 
@@ -26,6 +27,8 @@ class Fault:
         How many rows break the rule.
     rows : tuple of str
         Up to five of them, each described well enough to be found.
+    source : str
+        Name of the file, if the table came from one.
     """
 
     rule: str
@@ -34,10 +37,12 @@ class Fault:
     how: str
     n_rows: int
     rows: tuple[str, ...] = ()
+    source: str = ""
 
     def __str__(self) -> str:
         count = f" ({self.n_rows} row{'s' if self.n_rows != 1 else ''})" if self.n_rows else ""
-        lines = [f"[{self.rule}] {self.table}: {self.message}{count}"]
+        place = f"{self.table} ({self.source})" if self.source else self.table
+        lines = [f"[{self.rule}] {place}: {self.message}{count}"]
         lines += [f"    {row}" for row in self.rows[:MAX_ROWS_SHOWN]]
         if self.n_rows > MAX_ROWS_SHOWN and self.rows:
             lines.append(f"    ... and {self.n_rows - min(len(self.rows), MAX_ROWS_SHOWN)} more")
@@ -72,6 +77,18 @@ class ChurnstatsError(Exception):
         if how:
             lines.append(f"    mend: {how}")
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, dict(vars(self)))
+
+
+def _restore(
+    cls: type[ChurnstatsError], args: tuple[Any, ...], state: dict[str, Any]
+) -> ChurnstatsError:
+    """Make an error anew, as when it comes from another process."""
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class DataError(ChurnstatsError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -38,8 +38,8 @@ class IssueLog:
         return sum(fault.n_rows for fault, _ in self.entries if fault.rule == rule)
 
 
-def raise_faults(faults: Iterable[Fault]) -> None:
-    """Raise one `DataError` with all faults, if there are any."""
-    found = tuple(faults)
+def raise_faults(faults: Iterable[Fault], source: str = "") -> None:
+    """Raise one `DataError` with all faults, if there are any, and the file that they are in."""
+    found = tuple(replace(f, source=f.source or source) for f in faults)
     if found:
         raise DataError(found)

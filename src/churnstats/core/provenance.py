@@ -57,6 +57,12 @@ class Step:
     lost: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if min(self.lost.values(), default=0) < 0:
+            raise ChurnstatsError(
+                "ledger",
+                f"step '{self.name}' loses a negative number of rows: {dict(self.lost)}",
+                how="report this: rows were counted twice",
+            )
         if self.n_in - sum(self.lost.values()) != self.n_out:
             raise ChurnstatsError(
                 "ledger",
@@ -99,7 +105,11 @@ class RowLedger:
         return RowLedger((*self.steps, Step(name, unit, int(n_in), int(n_out), kept)))
 
     def __add__(self, other: RowLedger) -> RowLedger:
-        return RowLedger((*self.steps, *other.steps))
+        """Return the steps of both; each must begin with what the one before it left."""
+        ledger = self
+        for s in other.steps:
+            ledger = ledger.step(s.name, s.unit, s.n_in, s.n_out, s.lost)
+        return ledger
 
     def frame(self) -> pd.DataFrame:
         """Return one row a step and reason: step, unit, n_in, reason, n_lost, n_out."""

@@ -205,7 +205,6 @@ def _grid(panel: Panel, outcome: str) -> Grid:
     empty, observed = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     empty[u, year - first] = frame["leader_id"].isna().to_numpy()
     observed[u, year - first] = (frame["observed_share"] >= MOST_OF_THE_YEAR).to_numpy()
-    observed &= ~(empty & _gaps(panel, units, first, shape))
     changes, undated = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     events = panel.events
     at = (np.searchsorted(units, events["unit_id"].to_numpy(dtype=object)),
@@ -214,22 +213,6 @@ def _grid(panel: Panel, outcome: str) -> Grid:
     np.add.at(undated, at, (~events["is_date_known"]).to_numpy().astype(np.int64))
     starts = _starts(panel, units, first, shape)
     return Grid(units, first, changes, undated, starts, y, observed, empty, row)
-
-
-def _gaps(panel: Panel, units: np.ndarray, first: int, shape: tuple[int, int]) -> BoolArray:
-    """Mark years between two spells of a unit during which nobody looked."""
-    spells = panel.spells
-    unit = np.searchsorted(units, spells["unit_id"].to_numpy(dtype=object))
-    stop, entry = spells["stop"].to_numpy(dtype=float), spells["entry"].to_numpy(dtype=float)
-    unseen = (unit[1:] == unit[:-1]) & (
-        spells["right_censored"].to_numpy()[:-1] | spells["left_censored"].to_numpy()[1:])
-    at = np.flatnonzero(unseen)
-    begin = np.floor(stop[at] + CLOCK).astype(np.int64) - first
-    end = np.ceil(entry[at + 1] - CLOCK).astype(np.int64) - first
-    marks = np.zeros((shape[0], shape[1] + 1), dtype=np.int64)
-    np.add.at(marks, (unit[at], begin), 1)
-    np.add.at(marks, (unit[at], end), -1)
-    return np.asarray(np.cumsum(marks, axis=1)[:, :-1] > 0)
 
 
 def _starts(panel: Panel, units: np.ndarray, first: int, shape: tuple[int, int]) -> BoolArray:
@@ -278,7 +261,7 @@ def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
     stayer = complete & observed & (changes == 0) & (empty == 0)
     event = grid.n_changes > 0
     alone = (changes == 1) & (empty == _own_vacancy(grid.empty, spec.pre))
-    has_stayers = stayer.any(axis=0)[None, :]
+    has_stayers = stayer.any(axis=0)
     fate = np.select(
         [grid.n_undated > 0, ~observed, ~complete, ~alone & spec.isolate, ~has_stayers],
         [0, 1, 2, 3, 4], default=-1,
@@ -307,7 +290,7 @@ def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
 
 def _rows(spec: Stacked, grid: Grid, used: BoolArray, stayer: BoolArray) -> pd.DataFrame:
     """Return one row a stack, unit and year, events and stayers of all stacks."""
-    in_stack = used | (stayer & used.any(axis=0)[None, :])
+    in_stack = used | (stayer & used.any(axis=0))
     unit, at = np.nonzero(in_stack)
     treated = used[unit, at]
     n_events, n_stayers = used.sum(axis=0), (in_stack & ~used).sum(axis=0)

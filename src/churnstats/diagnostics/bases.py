@@ -88,7 +88,8 @@ class ThreeBases:
         where = "below" if value < 0 else "above"
         return (
             f"At t-1 units about to change stand {abs(value):.3f} {where} their own early level, "
-            f"relative to stayers ({self.dip.level:.0%} interval {dip['conf_low']:.3f} to {dip['conf_high']:.3f}). "
+            f"relative to stayers ({100 * self.dip.level:g}% interval {dip['conf_low']:.3f} to "
+            f"{dip['conf_high']:.3f}). "
             f"If that is passing noise, base t-1 shows {-value:+.3f} after a change that does "
             "nothing; base early shows 0, and so does lag-adjusted if the lags catch all of it."
         )

@@ -110,3 +110,68 @@ def wald_test(values: FloatArray, vcov: FloatArray, df: float) -> WaldTest:
     law = stats.f(q, df) if np.isfinite(df) else stats.chi2(q)
     p_value = float(law.sf(statistic if np.isfinite(df) else statistic * q))
     return WaldTest(statistic, p_value, q, df)
+
+
+def count_tails(
+    count: FloatArray, n: FloatArray, share: FloatArray, correlation: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the chances of a count this low, and of one this high, under the beta-binomial.
+
+    Parameters
+    ----------
+    count, n : arrays
+        How many of how many; NaN gives NaN.
+    share : array
+        Expected share, inside (0, 1).
+    correlation : array
+        Of two units of one count, inside (0, 1): the variance of the share is
+        share (1 - share) (1 + (n - 1) correlation) / n.
+
+    Examples
+    --------
+    >>> low, high = count_tails(
+    ...     np.array([0.0]), np.array([30.0]), np.array([0.17]), np.array([0.01]))
+    >>> low.round(4), high
+    (array([0.0075]), array([1.]))
+    """
+    known = np.isfinite(count) & np.isfinite(n) & np.isfinite(share) & np.isfinite(correlation)
+    size = 1 / correlation[known] - 1
+    law = stats.betabinom(n[known], share[known] * size, (1 - share[known]) * size)
+    low, high = (np.full(count.shape, np.nan) for _ in range(2))
+    low[known] = law.cdf(count[known])
+    high[known] = law.sf(count[known] - 1)
+    return np.minimum(low, 1.0), np.minimum(high, 1.0)
+
+
+def both_small(first: FloatArray, second: FloatArray, gate: float) -> FloatArray:
+    """Return the p-value of two independent p-values that must both be at most ``gate``.
+
+    It is the chance of a product as small as theirs with both inside the gate (a truncated
+    product: Zaykin, Zhivotovsky, Westfall and Weir 2002); 1 where one is outside, or NaN.
+
+    Examples
+    --------
+    >>> both_small(np.array([0.01, 0.01]), np.array([0.02, 0.3]), gate=0.1).round(5)
+    array([0.00098, 1.     ])
+    """
+    inside = (first <= gate) & (second <= gate)
+    product = np.where(inside, first * second, 1.0)
+    floor = np.maximum(product, np.finfo(float).tiny)
+    return np.where(inside, product * (1 + np.log(gate**2 / floor)), 1.0)
+
+
+def false_discovery(p_value: FloatArray) -> FloatArray:
+    """Return p-values adjusted for the rate of false discoveries (Benjamini and Hochberg 1995).
+
+    NaN stays NaN and does not count.
+
+    Examples
+    --------
+    >>> false_discovery(np.array([0.01, np.nan, 0.04]))
+    array([0.02,  nan, 0.04])
+    """
+    adjusted = np.full(p_value.shape, np.nan)
+    known = np.isfinite(p_value)
+    if known.any():
+        adjusted[known] = stats.false_discovery_control(p_value[known])
+    return adjusted

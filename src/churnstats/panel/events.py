@@ -22,8 +22,9 @@ def event_ledger(spells: pd.DataFrame) -> pd.DataFrame:
         ``event_id, unit_id, role, school_year_end`` (the year in which the successor starts:
         event time 0), ``start`` (the successor's), ``predecessor_spell_id, successor_spell_id,
         predecessor_id, successor_id, vacancy_years, is_mid_year, is_date_known, event_order,
-        gap_since_last_years, successor_share``. The date is not known where the roster did not
-        look between the two spells. A leader who comes back after a vacancy is no change.
+        gap_since_last_years, successor_share``. The date is not known where nobody looked between
+        the two spells, and ``vacancy_years`` is missing then. A leader who comes back after a
+        vacancy is no change.
     """
     unit = spells["unit_id"].to_numpy()
     leader = spells["leader_id"].to_numpy()
@@ -34,21 +35,31 @@ def event_ledger(spells: pd.DataFrame) -> pd.DataFrame:
     after = spells.iloc[at].reset_index(drop=True)
     start = after["start"]
     year = np.floor(start + CLOCK).astype("int64")
-    events = pd.DataFrame({
-        "unit_id": after["unit_id"], "role": after["role"], "school_year_end": year,
-        "start": start,
-        "predecessor_spell_id": before["spell_id"], "successor_spell_id": after["spell_id"],
-        "predecessor_id": before["leader_id"], "successor_id": after["leader_id"],
-        "vacancy_years": (start - before["stop"]).clip(lower=0.0),
-        "is_mid_year": (start - year).abs() > CLOCK,
-        "is_date_known": ~(before["right_censored"] | after["left_censored"]),
-        "successor_share": np.minimum(after["stop"], year + 1.0) - start,
-    })
+    known = ~(before["right_censored"] | after["left_censored"])
+    events = pd.DataFrame(
+        {
+            "unit_id": after["unit_id"],
+            "role": after["role"],
+            "school_year_end": year,
+            "start": start,
+            "predecessor_spell_id": before["spell_id"],
+            "successor_spell_id": after["spell_id"],
+            "predecessor_id": before["leader_id"],
+            "successor_id": after["leader_id"],
+            "vacancy_years": (start - before["stop"]).clip(lower=0.0).where(known),
+            "is_mid_year": (start - year).abs() > CLOCK,
+            "is_date_known": known,
+            "successor_share": np.minimum(after["stop"], year + 1.0) - start,
+        }
+    )
     groups = events.groupby("unit_id", sort=False)
     events["event_order"] = groups.cumcount() + 1
     events["gap_since_last_years"] = groups["start"].diff()
-    events.insert(0, "event_id", events["unit_id"] + "-" + events["role"] + "-e"
-                  + events["event_order"].astype("str"))
+    events.insert(
+        0,
+        "event_id",
+        events["unit_id"] + "-" + events["role"] + "-e" + events["event_order"].astype("str"),
+    )
     return events
 
 
@@ -62,8 +73,9 @@ def turnover_flags(panel: pd.DataFrame) -> pd.DataFrame:
     leader = panel["leader_id"]
     known = leader.notna().to_numpy()
     adjacent = np.r_[False, (unit[1:] == unit[:-1]) & (np.diff(year) == 1)][: len(panel)]
-    lag = pd.array(np.r_[False, leader.to_numpy()[1:] != leader.to_numpy()[:-1]][: len(panel)],
-                   dtype="boolean")
+    lag = pd.array(
+        np.r_[False, leader.to_numpy()[1:] != leader.to_numpy()[:-1]][: len(panel)], dtype="boolean"
+    )
     lag[~(adjacent & known & np.r_[False, known[:-1]][: len(panel)])] = pd.NA
     lead = pd.array([pd.NA] * len(panel), dtype="boolean")
     lead[:-1] = lag[1:]
@@ -77,14 +89,17 @@ def count_moves(spells: pd.DataFrame) -> pd.DataFrame:
     late; an exit counts in the year that it ends (a spell that stops at the turn of the year
     ends with the old year), unless it is right-censored.
     """
-    seen = ~spells["left_censored"].to_numpy() & (
-        spells["entry"] <= spells["start"] + CLOCK).to_numpy()
+    seen = (
+        ~spells["left_censored"].to_numpy()
+        & (spells["entry"] <= spells["start"] + CLOCK).to_numpy()
+    )
     entry_year = np.floor(spells["start"].to_numpy(dtype=float) + CLOCK).astype(np.int64)
     exit_year = np.ceil(spells["stop"].to_numpy(dtype=float) - CLOCK).astype(np.int64) - 1
     left = ~spells["right_censored"].to_numpy()
     parts = []
     for name, mask, year in (("n_entries", seen, entry_year), ("n_exits", left, exit_year)):
-        part = pd.DataFrame({"unit_id": spells["unit_id"].to_numpy()[mask],
-                             "school_year_end": year[mask]})
+        part = pd.DataFrame(
+            {"unit_id": spells["unit_id"].to_numpy()[mask], "school_year_end": year[mask]}
+        )
         parts.append(part.value_counts(sort=False).rename(name))
     return pd.concat(parts, axis=1).fillna(0).astype("int64").reset_index()

@@ -12,7 +12,7 @@ from churnstats.core.errors import SpecError
 from churnstats.core.issues import raise_faults
 from churnstats.core.provenance import RowLedger
 from churnstats.panel.events import count_moves, event_ledger, turnover_flags
-from churnstats.panel.exposure import exposures, holders
+from churnstats.panel.exposure import exposures, holders, observed_stretches
 from churnstats.records.ingest import row_fault
 from churnstats.records.outcomes import Outcomes
 from churnstats.records.tenures import Tenures
@@ -34,6 +34,8 @@ class Panel:
         spell_id, exposure_share, vacancy_share, observed_share, n_leaders,
         elapsed_tenure_years, n_entries, n_exits, turnover_lead, turnover_lag``, then for each
         measure m the columns ``m, m_std_error, m_n_obs``, missing where there is no outcome.
+        A year in which nobody looked, between a right-censored and a left-censored spell, has no
+        row.
     events : DataFrame
         One row a change of leader, numbered.
     exposure : DataFrame
@@ -96,23 +98,32 @@ class Panel:
         """
         spells = tenures.for_role(role)
         exposure = exposures(spells)
-        observed = spells.groupby("unit_id", sort=True).agg(
-            first=("entry", "min"), last=("stop", "max")).reset_index()
-        frame = holders(exposure, observed)
+        frame = holders(exposure, observed_stretches(spells))
         moves = count_moves(spells)
         frame = frame.merge(moves, on=KEY, how="left", validate="1:1")
         frame[["n_entries", "n_exits"]] = frame[["n_entries", "n_exits"]].fillna(0).astype("int64")
         frame = pd.concat([frame, turnover_flags(frame)], axis=1)
         ledger = tenures.ledger.step(
-            f"spells of role {spells['role'].iloc[0]}", "spells", len(tenures.frame), len(spells),
-            {"of other roles": len(tenures.frame) - len(spells)})
+            f"spells of role {spells['role'].iloc[0]}",
+            "spells",
+            len(tenures.frame),
+            len(spells),
+            {"of other roles": len(tenures.frame) - len(spells)},
+        )
         ledger = ledger.step("panel", "unit-years", len(frame), len(frame))
         measures: tuple[str, ...] = ()
         if outcomes is not None:
             frame, step = _join(frame, outcomes, unknown_units)
             measures, ledger = outcomes.measures, ledger + outcomes.ledger + step
-        return cls(frame, event_ledger(spells), exposure, spells, str(spells["role"].iloc[0]),
-                   measures, ledger)
+        return cls(
+            frame,
+            event_ledger(spells),
+            exposure,
+            spells,
+            str(spells["role"].iloc[0]),
+            measures,
+            ledger,
+        )
 
     def flow(self) -> pd.DataFrame:
         """Return the row ledger: step, unit, n_in, reason, n_lost, n_out."""
@@ -136,16 +147,21 @@ class Panel:
             raise SpecError("dating", f"'{dating}' is no dating", how="'lag' or 'lead'")
         flag = self.frame[f"turnover_{dating}"].astype("Float64")
         groups = flag.groupby(self.frame["school_year_end"])
-        table = pd.DataFrame({
-            "turnover_share": groups.mean().astype(float), "n_units": groups.count(),
-            "coverage_share": groups.count() / groups.size(),
-        })
+        table = pd.DataFrame(
+            {
+                "turnover_share": groups.mean().astype(float),
+                "n_units": groups.count(),
+                "coverage_share": groups.count() / groups.size(),
+            }
+        )
         return table.reset_index()
 
     def __repr__(self) -> str:
         f = self.frame
-        return (f"<Panel of role {self.role}: {len(f):,} unit-years, "
-                f"{f['unit_id'].nunique():,} units, {len(self.events):,} changes>")
+        return (
+            f"<Panel of role {self.role}: {len(f):,} unit-years, "
+            f"{f['unit_id'].nunique():,} units, {len(self.events):,} changes>"
+        )
 
 
 def _join(
@@ -156,14 +172,26 @@ def _join(
     table = outcomes.frame
     known = table["unit_id"].isin(frame["unit_id"]).to_numpy()
     if unknown_units == "error":
-        raise_faults(row_fault(
-            "unknown_unit", "outcomes", "units have no tenure record",
-            "correct the unit ids (lost leading zeros?), or set unknown_units='drop'",
-            table, ~known, tuple(KEY)))
-    clash = sorted({c for m in outcomes.measures for c in _columns(m)} & set(frame.columns))
+        raise_faults(
+            row_fault(
+                "unknown_unit",
+                "outcomes",
+                "units have no tenure record",
+                "correct the unit ids (lost leading zeros?), or set unknown_units='drop'",
+                table,
+                ~known,
+                tuple(KEY),
+            )
+        )
+    made = pd.Index([c for m in outcomes.measures for c in _columns(m)])
+    clash = sorted({*made[made.duplicated()], *made.intersection(frame.columns)})
     if clash:
-        raise SpecError("measure_name", "measures have the names of panel columns", where=clash,
-                        how="rename the measures")
+        raise SpecError(
+            "measure_name",
+            "measures give the panel two columns of one name",
+            where=clash,
+            how="rename the measures",
+        )
     pairs = pd.MultiIndex.from_frame(frame[KEY])
     years = pd.MultiIndex.from_frame(table[KEY].astype({"school_year_end": "int64"}))
     inside = np.asarray(years.isin(pairs))
@@ -174,9 +202,15 @@ def _join(
         part = part[[*KEY, *names]].rename(columns=names)
         frame = frame.merge(part, on=KEY, how="left", validate="1:1")
     step = RowLedger().step(
-        "outcomes joined to the panel", "outcome rows", len(table), int(inside.sum()),
-        {"of units without a tenure record": int((~known).sum()),
-         "in years in which no tenure of the unit is observed": int((known & ~inside).sum())})
+        "outcomes joined to the panel",
+        "outcome rows",
+        len(table),
+        int(inside.sum()),
+        {
+            "of units without a tenure record": int((~known).sum()),
+            "in years in which no tenure of the unit is observed": int((known & ~inside).sum()),
+        },
+    )
     return frame, step
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import FloatArray
+from churnstats.panel.exposure import observed_stretches
 from churnstats.panel.panel import Panel
 from churnstats.records.programs import Programs
 
@@ -51,7 +52,8 @@ def program_rows(programs: Programs, panel: Panel) -> RiskRows:
     -------
     RiskRows
         ``champion_gone`` is 1 where the holder at the row's start is not the sponsor, also
-        where the post stands empty, and missing where nobody looked or there is no sponsor.
+        where the post stands empty, and missing where nobody looked, there is no sponsor, or the
+        sponsor's role is another than the panel's.
         ``years_since_change`` is the time since the holder's start, missing where that is
         unknown.
 
@@ -70,20 +72,30 @@ def program_rows(programs: Programs, panel: Panel) -> RiskRows:
     holder = _holder_at(panel.spells, rows["unit_id"], begin)
     sponsor = rows["sponsor_id"]
     gone = pd.Series(holder["leader_id"].to_numpy() != sponsor.to_numpy(), dtype="Float64")
-    unknown = sponsor.isna().to_numpy() | ~holder["observed"].to_numpy()
-    frame = pd.DataFrame({
-        "program_id": rows["program_id"], "unit_id": rows["unit_id"],
-        "school_year_end": rows["school_year_end"],
-        "entry_years": np.round(begin - rows["start"], 9),
-        "exit_years": np.round(rows["end"] - rows["start"], 9),
-        "event": rows["event"], "end_reason": rows["end_reason"].where(rows["event"] == 1),
-        "sponsor_id": sponsor, "holder_id": holder["leader_id"],
-        "champion_gone": gone.mask(pd.Series(unknown)).astype(float),
-        "years_since_change": begin - holder["start"].to_numpy(dtype=float),
-    })
+    other_post = rows["sponsor_role"].notna() & (rows["sponsor_role"] != panel.role)
+    unknown = sponsor.isna().to_numpy() | ~holder["observed"].to_numpy() | other_post.to_numpy()
+    frame = pd.DataFrame(
+        {
+            "program_id": rows["program_id"],
+            "unit_id": rows["unit_id"],
+            "school_year_end": rows["school_year_end"],
+            "entry_years": np.round(begin - rows["start"], 9),
+            "exit_years": np.round(rows["end"] - rows["start"], 9),
+            "event": rows["event"],
+            "end_reason": rows["end_reason"].where(rows["event"] == 1),
+            "sponsor_id": sponsor,
+            "holder_id": holder["leader_id"],
+            "champion_gone": gone.mask(pd.Series(unknown)).astype(float),
+            "years_since_change": begin - holder["start"].to_numpy(dtype=float),
+        }
+    )
     ledger = programs.ledger.step(
-        "programs of units in the panel", "programs", len(programs.frame), len(table),
-        {"of units without a tenure record": int((~known).sum())})
+        "programs of units in the panel",
+        "programs",
+        len(programs.frame),
+        len(table),
+        {"of units without a tenure record": int((~known).sum())},
+    )
     return RiskRows(frame, ledger.step("risk rows", "program-years", len(frame), len(frame)))
 
 
@@ -97,25 +109,33 @@ def _yearly(table: pd.DataFrame) -> pd.DataFrame:
     rows = table.iloc[row].reset_index(drop=True)
     end = np.minimum(stop[row], year + 1.0)
     ended = (end >= stop[row] - CLOCK) & ~rows["right_censored"].to_numpy(dtype=bool)
-    return rows.assign(school_year_end=year, begin=np.maximum(entry[row], year), end=end,
-                       event=ended.astype("int64"))
+    return rows.assign(
+        school_year_end=year,
+        begin=np.maximum(entry[row], year),
+        end=end,
+        event=ended.astype("int64"),
+    )
 
 
 def _holder_at(spells: pd.DataFrame, unit: pd.Series, time: FloatArray) -> pd.DataFrame:
     """Return leader_id and start of the spell that holds at each time, and whether one looked."""
     asked = pd.DataFrame({"unit_id": unit.to_numpy(), "time": time, "row": np.arange(time.size)})
-    right = spells[["unit_id", "leader_id", "start", "stop", "entry", "left_censored"]]
-    right = right.sort_values("entry", kind="stable")
-    found = pd.merge_asof(
-        asked.sort_values("time", kind="stable"), right.assign(from_=right["entry"] - CLOCK),
-        left_on="time", right_on="from_", by="unit_id",
-    ).sort_values("row", ignore_index=True)
-    window = spells.groupby("unit_id").agg(first=("entry", "min"), last=("stop", "max"))
-    bounds = window.reindex(found["unit_id"])
-    inside = (found["time"].to_numpy() >= bounds["first"].to_numpy() - CLOCK) & (
-        found["time"].to_numpy() < bounds["last"].to_numpy() - CLOCK)
-    holds = (found["stop"] > found["time"] + CLOCK).to_numpy()
-    start = found["start"].where(holds & ~found["left_censored"].eq(True).to_numpy(dtype=bool))
-    return pd.DataFrame({
-        "leader_id": found["leader_id"].where(holds), "start": start, "observed": inside,
-    })
+    asked = asked.sort_values("time", kind="stable")
+
+    def latest(table: pd.DataFrame, since: str) -> pd.DataFrame:
+        begun = table.assign(from_=table[since] - CLOCK).sort_values("from_", kind="stable")
+        found = pd.merge_asof(asked, begun, left_on="time", right_on="from_", by="unit_id")
+        return found.sort_values("row", ignore_index=True)
+
+    columns = ["unit_id", "leader_id", "start", "stop", "entry", "left_censored"]
+    spell = latest(spells[columns], "entry")
+    stretch = latest(observed_stretches(spells), "first")
+    holds = (spell["stop"] > spell["time"] + CLOCK).to_numpy()
+    known = ~spell["left_censored"].eq(True).to_numpy(dtype=bool)
+    return pd.DataFrame(
+        {
+            "leader_id": spell["leader_id"].where(holds),
+            "start": spell["start"].where(holds & known),
+            "observed": (stretch["last"] > stretch["time"] + CLOCK).to_numpy(),
+        }
+    )

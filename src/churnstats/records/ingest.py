@@ -5,32 +5,55 @@ Faults are collected, not raised: callers add their own and raise all of them on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from churnstats.core.calendar import SchoolCalendar
-from churnstats.core.errors import DataError, Fault
+from churnstats.core.errors import MAX_ROWS_SHOWN, DataError, Fault
 from churnstats.core.types import BoolArray
+from churnstats.records import cells
+from churnstats.records.files import read_file
 from churnstats.schemas.contract import Contract, Field
 
-TRUE = {"true", "t", "yes", "y", "1", "1.0"}
-FALSE = {"false", "f", "no", "n", "0", "0.0"}
-MISSING_TEXT = {"", "na", "n/a", "nan", "null", "none", "."}
+MAX_COLUMNS_SHOWN = 30
 
 
-def describe_rows(frame: pd.DataFrame, bad: BoolArray, columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Describe up to five marked rows: the row's number from 1 and the cells that matter."""
+Partner: TypeAlias = Callable[[int], int]
+
+
+def describe_rows(
+    frame: pd.DataFrame,
+    bad: BoolArray,
+    columns: tuple[str, ...],
+    partner: Partner | None = None,
+) -> tuple[str, ...]:
+    """Describe up to five marked rows: the row's number and the cells that matter.
+
+    A frame that `to_pandas` made is numbered by its index, as its source is: the lines of a text
+    file, the rows of a worksheet, other rows from 1. Other frames are shown without numbers.
+    ``partner`` gives the position of the row that a marked one conflicts with.
+    """
     shown = [c for c in columns if c in frame.columns]
-    rows = []
-    for i in np.flatnonzero(bad)[:5]:
-        cells = ", ".join(f"{c}={frame[c].iloc[i]}" for c in shown)
-        rows.append(f"row {i + 1}: {cells}")
+    word, rows = frame.index.name, []
+    for i in np.flatnonzero(bad)[:MAX_ROWS_SHOWN]:
+        row = ", ".join(f"{c}={_show(frame[c].iloc[i])}" for c in shown)
+        row = f"{word} {frame.index[i]}: {row}" if word else row
+        rows.append(row if partner is None else f"{row}; see {word} {frame.index[partner(i)]}")
     return tuple(rows)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, (float, np.floating)) and np.isfinite(value):
+        return f"{value:.10g}"
+    if np.ndim(value) == 0 and pd.isna(value):
+        return "(missing)"
+    return str(value).removesuffix(" 00:00:00")[:80] or "(empty)"
 
 
 def row_fault(
@@ -41,71 +64,78 @@ def row_fault(
     frame: pd.DataFrame,
     bad: BoolArray,
     columns: tuple[str, ...],
+    partner: Partner | None = None,
 ) -> list[Fault]:
     """Return one fault for the marked rows, or none if no row is marked."""
     n = int(bad.sum())
-    return [Fault(rule, table, message, how, n, describe_rows(frame, bad, columns))] if n else []
+    if not n:
+        return []
+    return [Fault(rule, table, message, how, n, describe_rows(frame, bad, columns, partner))]
 
 
-def read_file(path: Path) -> pd.DataFrame:
-    """Read CSV, Parquet, Stata, SPSS or Excel; text formats as text, so ids keep their zeros.
-
-    Raises
-    ------
-    DataError
-        When the file is not there, has an unknown ending or can't be read.
-    """
-    try:
-        frame = _read(path)
-    except (OSError, ValueError, UnicodeError, ImportError, pd.errors.ParserError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        how = "check that the file is whole and has the format that its ending says"
-        fault = Fault("unreadable_file", path.name, f"can't be read: {reason}", how, 0)
-        raise DataError([fault]) from error
-    return frame
-
-
-def _read(path: Path) -> pd.DataFrame:
-    suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv", ".txt") or path.name.lower().endswith((".csv.gz", ".tsv.gz")):
-        return _read_delimited(path, "\t" if ".tsv" in path.name.lower() else ",")
-    if suffix == ".parquet":
-        return pd.read_parquet(path)
-    if suffix == ".dta":
-        return pd.read_stata(path)
-    if suffix == ".sav":
-        return pd.read_spss(path)
-    if suffix in (".xlsx", ".xls"):
-        return pd.read_excel(path, dtype=str)
-    raise ValueError(f"'{suffix}' is none of .csv .tsv .parquet .dta .sav .xlsx")
-
-
-def _read_delimited(path: Path, separator: str) -> pd.DataFrame:
-    """Read text with every line as long as the header; pandas would pad or shift the others."""
-    frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise ValueError("its lines have more cells than its header")
-    short = frame.isna().any(axis=1).to_numpy()
-    if short.any():
-        raise ValueError(f"{short.sum()} lines have fewer cells than the header, "
-                         f"the first after {np.flatnonzero(short)[0]} lines of data")
-    return frame
+def source_name(data: Any) -> str:
+    """Return the name of the file that data are read from, or nothing."""
+    return Path(data).name if isinstance(data, (str, Path)) else ""
 
 
 def to_pandas(data: Any, table: str) -> pd.DataFrame:
-    """Return any eager or lazy frame, or file, as a pandas frame of its own memory."""
+    """Return any eager or lazy frame, or file, as a pandas frame of its own memory.
+
+    Its index numbers the rows from 1, or as their file does, for messages.
+    """
     if isinstance(data, (str, Path)):
-        return read_file(Path(data))
-    if isinstance(data, pd.DataFrame):
-        return data.reset_index(drop=True).copy()
+        return read_file(Path(data), table)
+    frame = data.copy() if isinstance(data, pd.DataFrame) else _foreign(data, table)
+    frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
+    return frame
+
+
+def _foreign(data: Any, table: str) -> pd.DataFrame:
+    """Return a frame that isn't pandas'; whole numbers stay whole beside missing ones."""
     try:
         native = nw.from_native(data)
+        eager = native.collect() if isinstance(native, nw.LazyFrame) else native
+        arrow = eager.to_arrow()
     except TypeError as error:
         how = "give a pandas, polars, pyarrow or DuckDB frame, or the path of a file"
         fault = Fault("not_a_frame", table, f"{type(data).__name__} is no frame", how, 0)
         raise DataError([fault]) from error
-    eager = native.collect() if isinstance(native, nw.LazyFrame) else native
-    return eager.to_pandas().reset_index(drop=True)
+    except Exception as error:  # lazy frames fail in their own ways when they run
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        what = f"the {type(data).__name__} can't be read: {reason}"
+        how = "check the query and the columns behind it"
+        raise DataError([Fault("unreadable_frame", table, what, how, 0)]) from error
+    made: pd.DataFrame = arrow.to_pandas(
+        types_mapper=lambda kind: pd.Int64Dtype() if str(kind).strip("u")[:3] == "int" else None
+    )
+    return made
+
+
+@dataclass(frozen=True)
+class Conformed:
+    """A frame with a contract's columns in their types, and every fault found in its cells.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The contract's columns, then all others as they came. Its index numbers the rows of the
+        source.
+    source : DataFrame
+        The contract's columns as they came, under the same index: what faults show.
+    faults : tuple of Fault
+    unreadable : dict
+        By column, the cells that hold something that could not be read; they are missing.
+    """
+
+    frame: pd.DataFrame
+    source: pd.DataFrame
+    faults: tuple[Fault, ...]
+    unreadable: Mapping[str, BoolArray]
+
+    def empty(self, column: str) -> BoolArray:
+        """Mark the cells of a column in which nothing was."""
+        missing = self.frame[column].isna().to_numpy(dtype=bool)
+        return np.asarray(missing & ~self.unreadable.get(column, False))
 
 
 def conform(
@@ -114,7 +144,7 @@ def conform(
     columns: Mapping[str, str] | None,
     calendar: SchoolCalendar,
     constants: Mapping[str, str] | None = None,
-) -> tuple[pd.DataFrame, list[Fault]]:
+) -> Conformed:
     """Return a frame with the contract's columns in their types, and every fault found.
 
     Parameters
@@ -126,167 +156,184 @@ def conform(
     calendar : SchoolCalendar
     constants : mapping, optional
         Values for columns that the data do not have.
-
-    Returns
-    -------
-    frame : DataFrame
-        The contract's columns, then all others as they came.
-    faults : list of Fault
     """
     frame = to_pandas(data, contract.name)
     frame, faults = _rename(frame, contract, columns or {})
     for name, value in (constants or {}).items():
         if name not in frame.columns:
             frame[name] = value
-    faults += _presence(frame, contract)
+    faults += _presence(frame, contract, faults)
+    source, unreadable = frame[[n for n in contract.names() if n in frame.columns]].copy(), {}
     for field in contract.fields:
         if field.name in frame.columns:
-            faults += _column(frame, field, contract.name, calendar)
+            found, unreadable[field.name] = _column(frame, source, field, contract.name, calendar)
+            faults += found
         elif not field.required:
-            frame[field.name] = _absent(field, len(frame))
+            frame[field.name] = _absent(field, frame.index)
     ordered = [n for n in contract.names() if n in frame.columns]
     others = [c for c in frame.columns if c not in ordered]
-    return frame[[*ordered, *others]], faults
+    return Conformed(frame[[*ordered, *others]], source, tuple(faults), unreadable)
 
 
 def _rename(
     frame: pd.DataFrame, contract: Contract, columns: Mapping[str, str]
 ) -> tuple[pd.DataFrame, list[Fault]]:
-    """Rename the columns that the caller maps."""
+    """Rename the columns that the caller maps; one column a name is left."""
+    table, faults = contract.name, []
+    if not isinstance(columns, Mapping):
+        raise DataError(
+            [
+                Fault(
+                    "unknown_mapping",
+                    table,
+                    "columns= is no mapping",
+                    "write columns={'name here': 'name in the data'}",
+                    0,
+                )
+            ]
+        )
+    faults += _repeated(frame, table, "the data have several columns called")
+    frame = frame.loc[:, ~frame.columns.duplicated()]
     unknown = [k for k in columns if k not in contract.names()]
     absent = [v for k, v in columns.items() if v not in frame.columns and k not in unknown]
-    faults = []
+    names = {v: k for k, v in columns.items() if v not in absent and k not in unknown}
     if unknown:
-        faults.append(Fault(
-            "unknown_mapping", contract.name, f"no such columns in the contract: {unknown}",
-            f"the columns are {', '.join(contract.names())}", 0))
+        faults.append(
+            Fault(
+                "unknown_mapping",
+                table,
+                f"columns= names what no table of {table} has: {', '.join(map(str, unknown))}",
+                f"write columns={{'name here': 'name in the data'}}; the names here are "
+                f"{', '.join(contract.names())}",
+                0,
+            )
+        )
     if absent:
-        faults.append(Fault(
-            "missing_column", contract.name, f"the data have no column {', '.join(absent)}",
-            f"the data's columns are: {', '.join(map(str, frame.columns[:30]))}", 0))
-    names = {v: k for k, v in columns.items() if v not in absent}
-    return frame.rename(columns=names), faults
+        faults.append(
+            Fault(
+                "missing_column",
+                table,
+                f"the data have no column {', '.join(map(str, absent))}, which columns= names",
+                _columns_of(frame),
+                0,
+            )
+        )
+    if len(names) + len(unknown) + len(absent) < len(columns):
+        faults.append(
+            Fault(
+                "unknown_mapping",
+                table,
+                "columns= gives one column several names",
+                "name each column of the data once, and copy it if it serves twice",
+                0,
+            )
+        )
+    renamed = frame.rename(columns=names)
+    faults += _repeated(
+        renamed, table, "besides the columns that columns= names, there are others already called"
+    )
+    taken = renamed.columns.duplicated(keep=False) & ~frame.columns.isin(list(names))
+    return renamed.loc[:, ~taken], faults
 
 
-def _presence(frame: pd.DataFrame, contract: Contract) -> list[Fault]:
+def _repeated(frame: pd.DataFrame, table: str, message: str) -> list[Fault]:
+    names = ", ".join(dict.fromkeys(map(str, frame.columns[frame.columns.duplicated()])))
+    how = "give each column a name of its own, or take out those that are not meant"
+    return [Fault("duplicate_column", table, f"{message} {names}", how, 0)] if names else []
+
+
+def _columns_of(frame: pd.DataFrame) -> str:
+    names = [str(c) for c in frame.columns]
+    more = f" and {len(names) - MAX_COLUMNS_SHOWN} more" if len(names) > MAX_COLUMNS_SHOWN else ""
+    return f"the data's columns are: {', '.join(names[:MAX_COLUMNS_SHOWN]) or 'none'}{more}"
+
+
+def _presence(frame: pd.DataFrame, contract: Contract, found: list[Fault]) -> list[Fault]:
     faults = []
     missing = [f.name for f in contract.fields if f.required and f.name not in frame.columns]
-    if missing:
-        faults.append(Fault(
-            "missing_column", contract.name, f"required columns are missing: {', '.join(missing)}",
-            "add them, or say what they are called with columns={'name here': 'name in the data'}; "
-            f"the data's columns are: {', '.join(map(str, frame.columns[:30]))}", 0))
+    if missing and not any(fault.rule == "missing_column" for fault in found):
+        faults.append(
+            Fault(
+                "missing_column",
+                contract.name,
+                f"required columns are missing: {', '.join(missing)}",
+                f"add or rename them, or in Python say what they are called: columns={{'{missing[0]}': "
+                f"'name in the data'}}; {_columns_of(frame)}",
+                0,
+            )
+        )
     if len(frame) == 0:
-        faults.append(Fault("empty", contract.name, "the table has no rows", "give rows", 0))
+        faults.append(
+            Fault(
+                "empty",
+                contract.name,
+                "the table has no rows",
+                "give at least one row below the header",
+                0,
+            )
+        )
     return faults
 
 
-def _absent(field: Field, n: int) -> pd.Series:
-    if field.type == "boolean":
-        values: list[Any] = [field.default] * n
-        return pd.Series(pd.array(values, dtype="boolean"))
-    dtype: Any = {"string": "str", "integer": "Int64", "year": "Int64"}.get(field.type, "float64")
-    return pd.Series([field.default] * n, dtype=dtype)
+def _absent(field: Field, index: pd.Index) -> pd.Series:
+    kinds: dict[str, Any] = {"boolean": "boolean", "string": "str", "year": "Int64"}
+    values: list[Any] = [field.default] * len(index)
+    column: pd.Series = pd.Series(values, index=index, dtype=kinds.get(field.type, "float64"))
+    return column
 
 
 def _column(
-    frame: pd.DataFrame, field: Field, table: str, calendar: SchoolCalendar
-) -> list[Fault]:
-    """Convert one column in place and return its faults."""
-    raw = frame[field.name]
-    missing = _is_missing(raw)
-    unreadable: BoolArray
-    outside = np.zeros(len(frame), dtype=bool)
-    if field.type == "string":
-        frame[field.name], unreadable = _as_text(raw, missing), np.zeros(len(frame), dtype=bool)
-    elif field.type == "boolean":
-        frame[field.name], unreadable = _as_boolean(raw, missing, field.default)
-    elif field.type == "time":
-        frame[field.name], unreadable = _as_time(raw, missing, calendar)
-        outside = calendar.outside(frame[field.name].to_numpy(dtype=float))
-    else:
-        frame[field.name], unreadable = _as_number(raw, missing, whole=field.type != "number")
-        if field.type == "year":
-            outside = calendar.outside(frame[field.name].to_numpy(dtype=float, na_value=np.nan))
-    source = frame.assign(**{field.name: raw})
-    place = tuple(dict.fromkeys(["unit_id", "school_year_end", field.name]))
-    faults = row_fault(
-        f"not_a_{field.type}", table, f"'{field.name}' must be a {_TYPE_WORDS[field.type]}",
-        "correct these cells, or leave them empty if the value is unknown", source, unreadable,
-        place)
-    faults += row_fault(
-        "year_outside_calendar", table,
-        f"'{field.name}' lies outside the school years {calendar.first} to {calendar.last}",
-        "correct the year, or give a calendar with other bounds", source, outside, place)
+    frame: pd.DataFrame,
+    source: pd.DataFrame,
+    field: Field,
+    table: str,
+    calendar: SchoolCalendar,
+) -> tuple[list[Fault], BoolArray]:
+    """Convert one column in place; return its faults and the cells that could not be read."""
+    name, faults = field.name, []
+    raw = source[name]
+    missing = cells.is_missing(raw)
+    column, bad = cells.convert(raw, missing, field, calendar)
+    frame[name] = column
+    place = tuple(dict.fromkeys(["program_id", "unit_id", "leader_id", "school_year_end", name]))
+
+    def add(rule: str, message: str, how: str, marked: BoolArray) -> None:
+        faults.extend(row_fault(rule, table, f"'{name}' {message}", how, source, marked, place))
+
+    words, how = cells.WANTED[field.type]
+    add(f"not_a_{field.type}", f"must be {words}", how, bad)
+    if field.type in ("year", "time"):
+        time = column.to_numpy(dtype=float, na_value=np.nan)
+        open_ended = ", or leave the cell empty if it stands for 'not yet'"
+        add(
+            "year_outside_calendar",
+            f"lies outside the school years {calendar.first} to {calendar.last}",
+            f"correct the year{open_ended if field.type == 'time' else ''}; for older or later "
+            "records give a calendar with other bounds",
+            calendar.outside(time),
+        )
+    if field.type == "time":
+        begin = calendar.to_dates(np.array([2019.0]))[0]
+        add(
+            "dates_and_numbers",
+            "has dates in some rows and numbers in these",
+            "write dates (2019-07-01) in all rows, or school-year time in all: 2019.0 is "
+            f"{begin:%Y-%m-%d}",
+            cells.mixed(raw, missing),
+        )
     if field.required:
-        faults += row_fault(
-            "missing_value", table, f"'{field.name}' is required and missing",
-            "fill the cells, or take the rows out and say so", source, missing, place)
+        add(
+            "missing_value",
+            "is required and missing",
+            "fill the cells, or take the rows out and say so",
+            missing,
+        )
     if field.minimum is not None:
-        low = (frame[field.name] < field.minimum).to_numpy(dtype=bool, na_value=False)
-        faults += row_fault(
-            "too_small", table, f"'{field.name}' is below {field.minimum:g}",
-            "correct these cells", source, low, place)
-    return faults
-
-
-_TYPE_WORDS = {
-    "string": "text", "integer": "whole number", "year": "year by its spring, such as 2019",
-    "number": "number", "boolean": "yes or no",
-    "time": "date (2019-07-01) or school-year time (2020.0)",
-}
-
-
-def _is_missing(raw: pd.Series) -> BoolArray:
-    missing = raw.isna().to_numpy(dtype=bool, na_value=True)
-    if raw.dtype.kind in "OU" or isinstance(raw.dtype, pd.StringDtype):
-        text = raw.astype("str").str.strip().str.lower()
-        return np.asarray(missing | text.isin(MISSING_TEXT).to_numpy(dtype=bool, na_value=True))
-    return np.asarray(missing)
-
-
-def _as_text(raw: pd.Series, missing: BoolArray) -> pd.Series:
-    """Return text; whole numbers without a decimal point (a number has lost its zeros anyway)."""
-    if raw.dtype.kind == "f" and (raw.dropna() % 1 == 0).all():
-        raw = raw.astype("Int64")
-    return raw.astype("str").str.strip().mask(pd.Series(missing, index=raw.index))
-
-
-def _as_number(
-    raw: pd.Series, missing: BoolArray, whole: bool
-) -> tuple[pd.Series, BoolArray]:
-    values = pd.to_numeric(raw.mask(pd.Series(missing, index=raw.index)), errors="coerce")
-    number = values.to_numpy(dtype=float, na_value=np.nan)
-    bad = ~missing & ~np.isfinite(number)
-    if not whole:
-        return pd.Series(np.where(bad, np.nan, number), index=raw.index), bad
-    bad = bad | (~missing & np.isfinite(number) & (number % 1 != 0))
-    column = pd.Series(np.where(bad, np.nan, number), index=raw.index).astype("Int64")
-    return column, bad
-
-
-def _as_boolean(
-    raw: pd.Series, missing: BoolArray, default: bool | str | None
-) -> tuple[pd.Series, BoolArray]:
-    text = raw.astype("str").str.strip().str.lower()
-    true, false = text.isin(TRUE).to_numpy(), text.isin(FALSE).to_numpy()
-    bad = ~missing & ~true & ~false
-    column = pd.array(true, dtype="boolean")
-    column[missing | bad] = pd.NA if default is None else bool(default)
-    return pd.Series(column, index=raw.index), bad
-
-
-def _as_time(
-    raw: pd.Series, missing: BoolArray, calendar: SchoolCalendar
-) -> tuple[pd.Series, BoolArray]:
-    if raw.dtype.kind == "M":
-        return pd.Series(calendar.to_time(raw), index=raw.index), np.zeros(len(raw), dtype=bool)
-    blank = raw.mask(pd.Series(missing, index=raw.index))
-    number = pd.to_numeric(blank, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    as_text = ~missing & ~np.isfinite(number)
-    dates = pd.to_datetime(
-        blank.astype("str").where(pd.Series(as_text, index=raw.index)),
-        format="ISO8601", errors="coerce",
-    )
-    time = np.where(as_text, calendar.to_time(dates), number)
-    return pd.Series(time, index=raw.index), as_text & np.isnan(time)
+        low = (column < field.minimum).to_numpy(dtype=bool, na_value=False)
+        add(
+            "too_small",
+            f"is below {field.minimum:g}",
+            "correct these cells, or leave them empty if the value is unknown",
+            low,
+        )
+    return faults, bad

@@ -11,7 +11,8 @@ import pandas as pd
 from churnstats.core.calendar import SchoolCalendar
 from churnstats.core.issues import raise_faults
 from churnstats.core.provenance import RowLedger
-from churnstats.records.ingest import conform, row_fault
+from churnstats.records.ingest import conform, row_fault, source_name
+from churnstats.records.rules import first_like, repeats
 from churnstats.schemas.contract import load_contract
 
 KEY = ["unit_id", "school_year_end", "measure"]
@@ -65,13 +66,22 @@ class Outcomes:
         ('math',)
         """
         constants = {} if measure is None else {"measure": measure}
-        frame, faults = conform(data, load_contract("outcomes"), columns,
-                                calendar or SchoolCalendar(), constants)
+        made = conform(
+            data, load_contract("outcomes"), columns, calendar or SchoolCalendar(), constants
+        )
+        frame, faults = made.frame, list(made.faults)
         if set(KEY) <= set(frame.columns):
-            repeated = frame.duplicated(KEY, keep="first").to_numpy()
-            faults += row_fault("duplicate_key", "outcomes", "unit, year and measure repeat",
-                                "keep one row of each", frame, repeated, (*KEY, "estimate"))
-        raise_faults(faults)
+            faults += row_fault(
+                "duplicate_key",
+                "outcomes",
+                "unit, year and measure repeat",
+                "keep one row of each",
+                made.source,
+                repeats(frame, KEY),
+                (*KEY, "estimate"),
+                first_like(frame, KEY),
+            )
+        raise_faults(faults, source_name(data))
         ledger = RowLedger().step("valid outcomes", "outcome rows", len(frame), len(frame))
         return cls(frame.sort_values(KEY, ignore_index=True, kind="stable"), ledger)
 
@@ -84,9 +94,11 @@ class Outcomes:
         """Return counts as text."""
         f = self.frame
         years = f"{f['school_year_end'].min()} to {f['school_year_end'].max()}"
-        return (f"{len(f):,} outcome rows, {f['unit_id'].nunique():,} units, {years}, "
-                f"measures: {', '.join(self.measures)}, "
-                f"{int(f['estimate'].isna().sum()):,} without an estimate")
+        return (
+            f"{len(f):,} outcome rows, {f['unit_id'].nunique():,} units, {years}, "
+            f"measures: {', '.join(self.measures)}, "
+            f"{int(f['estimate'].isna().sum()):,} without an estimate"
+        )
 
     def __repr__(self) -> str:
         return f"<Outcomes: {self.summary()}>"

@@ -13,7 +13,7 @@ from churnstats.core.errors import Fault
 from churnstats.core.issues import raise_faults
 from churnstats.core.provenance import RowLedger
 from churnstats.records import rules
-from churnstats.records.ingest import conform, row_fault
+from churnstats.records.ingest import conform, row_fault, source_name
 from churnstats.schemas.contract import load_contract
 
 SHOWN = ("program_id", "unit_id", "start", "stop", "entry")
@@ -41,7 +41,7 @@ class Programs:
         *,
         columns: Mapping[str, str] | None = None,
         calendar: SchoolCalendar | None = None,
-        observed_until: float | None = None,
+        observed_until: float | str | None = None,
     ) -> Programs:
         """Read program spells.
 
@@ -52,8 +52,8 @@ class Programs:
         columns : mapping, optional
             Contract name to name in the data.
         calendar : SchoolCalendar, optional
-        observed_until : float, optional
-            School-year time at which programs without a stop are right-censored.
+        observed_until : float or str, optional
+            Date or school-year time at which programs without a stop are right-censored.
 
         Raises
         ------
@@ -68,14 +68,12 @@ class Programs:
         >>> float(cs.Programs.from_frame(rows).frame["stop"].iloc[0])
         2014.0
         """
-        frame, faults = conform(
-            data, load_contract("programs"), columns, calendar or SchoolCalendar())
-        end = float("nan") if observed_until is None else float(observed_until)
-        frame, more = rules.complete_spells(frame, end, "programs")
-        faults += more
+        calendar = calendar or SchoolCalendar()
+        made = conform(data, load_contract("programs"), columns, calendar)
+        frame, faults = rules.complete_spells(made, observed_until, calendar, "programs")
         if {"program_id", "unit_id", "start"} <= set(frame.columns):
-            faults += _program_faults(frame)
-        raise_faults(faults)
+            faults += _program_faults(frame, made.source)
+        raise_faults(faults, source_name(data))
         ledger = RowLedger().step("valid programs", "programs", len(frame), len(frame))
         order = ["unit_id", "start", "program_id"]
         return cls(frame.sort_values(order, ignore_index=True, kind="stable"), ledger)
@@ -83,25 +81,47 @@ class Programs:
     def summary(self) -> str:
         """Return counts as text."""
         f = self.frame
-        return (f"{len(f):,} programs, {f['unit_id'].nunique():,} units, "
-                f"{int(f['right_censored'].sum()):,} still running, "
-                f"{int((f['entry'] > f['start']).sum()):,} entered late, "
-                f"{int(f['sponsor_id'].isna().sum()):,} without a sponsor")
+        return (
+            f"{len(f):,} programs, {f['unit_id'].nunique():,} units, "
+            f"{int(f['right_censored'].sum()):,} still running, "
+            f"{int((f['entry'] > f['start']).sum()):,} entered late, "
+            f"{int(f['sponsor_id'].isna().sum()):,} without a sponsor"
+        )
 
     def __repr__(self) -> str:
         return f"<Programs: {self.summary()}>"
 
 
-def _program_faults(frame: pd.DataFrame) -> list[Fault]:
-    reversed_ = (frame["stop"] <= frame["start"]).to_numpy(dtype=bool)
-    faults = row_fault("reversed_dates", "programs", "programs stop at or before their start",
-                       "correct the dates", frame, reversed_, SHOWN)
-    outside = ~reversed_ & (
-        (frame["entry"] < frame["start"]) | (frame["entry"] >= frame["stop"])
-    ).to_numpy(dtype=bool)
-    faults += row_fault("entry_outside_spell", "programs", "entry lies outside [start, stop)",
-                        "entry is the time from which the program was observed", frame, outside,
-                        SHOWN)
-    repeated = frame["program_id"].duplicated(keep="first").to_numpy()
-    return faults + row_fault("duplicate_id", "programs", "program_id is not unique",
-                              "give each program spell an id of its own", frame, repeated, SHOWN)
+def _program_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
+    start, stop, entry = (frame[c].to_numpy(dtype=float) for c in ("start", "stop", "entry"))
+    reversed_ = stop <= start + rules.CLOCK
+    faults = row_fault(
+        "reversed_dates",
+        "programs",
+        "programs stop at or before their start",
+        "swap or correct the dates; stop is the first day on which it no longer ran",
+        source,
+        reversed_,
+        SHOWN,
+    )
+    outside = ~reversed_ & ((entry < start - rules.CLOCK) | (entry >= stop - rules.CLOCK))
+    faults += row_fault(
+        "entry_outside_spell",
+        "programs",
+        "entry lies outside [start, stop)",
+        "entry is the time from which the program was observed",
+        source,
+        outside,
+        SHOWN,
+    )
+    repeated = rules.repeats(frame, ["program_id"])
+    return faults + row_fault(
+        "duplicate_id",
+        "programs",
+        "program_id is not unique",
+        "give each program spell an id of its own",
+        source,
+        repeated,
+        SHOWN,
+        rules.first_like(frame, ["program_id"]),
+    )

@@ -9,24 +9,37 @@ from churnstats.core.errors import Fault
 from churnstats.core.issues import IssueLog
 from churnstats.core.provenance import RowLedger
 from churnstats.records.ingest import row_fault
+from churnstats.records.rules import first_like, repeats
 
 CELL = ["unit_id", "role", "school_year_end"]
 
 
-def roster_faults(frame: pd.DataFrame) -> list[Fault]:
-    """Return repeated rows and cells with two holders."""
-    same = frame.duplicated([*CELL, "leader_id"], keep="first").to_numpy()
+def roster_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
+    """Return repeated rows and cells with two holders; they are shown as they came."""
+    row, shown = [*CELL, "leader_id"], (*CELL, "leader_id")
+    same = repeats(frame, CELL) & frame.duplicated(row, keep="first").to_numpy()
     faults = row_fault(
-        "duplicate_row", "roster", "rows repeat another row", "keep one of each", frame, same,
-        (*CELL, "leader_id"))
-    distinct = frame[~same]
-    several = distinct.duplicated(CELL, keep="first")
+        "duplicate_row",
+        "roster",
+        "rows repeat another row",
+        "keep one of each",
+        source,
+        same,
+        shown,
+        first_like(frame.fillna({"leader_id": ""}), row),
+    )
     two = np.zeros(len(frame), dtype=bool)
-    two[distinct.index[several]] = True
+    two[~same] = repeats(frame[~same], CELL)
     return faults + row_fault(
-        "two_holders", "roster", "a post has more than one holder in a year",
-        "keep the holder of the year, or give dated spells to Tenures.from_spells", frame, two,
-        (*CELL, "leader_id"))
+        "two_holders",
+        "roster",
+        "a post has another holder in the same year",
+        "keep the holder of the year, or give dated spells to Tenures.from_spells",
+        source,
+        two,
+        shown,
+        first_like(frame, CELL),
+    )
 
 
 def roster_to_spells(
@@ -50,12 +63,24 @@ def roster_to_spells(
     """
     known = frame["leader_id"].notna().to_numpy()
     issues = IssueLog()
-    for fault in row_fault("no_holder", "roster", "no holder is named", "name the holder if there "
-                           "was one", frame, ~known, tuple(CELL)):
+    for fault in row_fault(
+        "no_holder",
+        "roster",
+        "no holder is named",
+        "name the holder if there was one",
+        frame,
+        ~known,
+        tuple(CELL),
+    ):
         issues = issues.add(fault, "taken as not observed")
-    ledger = RowLedger().step("rows with a holder", "roster rows", len(frame), int(known.sum()),
-                              {"without a holder": int((~known).sum())})
-    rows = frame[known].sort_values(CELL, ignore_index=True, kind="stable")
+    ledger = RowLedger().step(
+        "rows with a holder",
+        "roster rows",
+        len(frame),
+        int(known.sum()),
+        {"without a holder": int((~known).sum())},
+    )
+    rows = frame[known].sort_values(CELL, kind="stable")
     post = rows.groupby(["unit_id", "role"], sort=False).ngroup().to_numpy()
     year = rows["school_year_end"].to_numpy(dtype=np.int64)
     leader = rows["leader_id"].to_numpy()
@@ -67,11 +92,16 @@ def roster_to_spells(
     opens = first | ~same | (gap & ~bridged)
     for rule, mask, message, action in (
         ("gap_bridged", bridged, "the same holder is found again after missing years", "bridged"),
-        ("gap", gap & ~bridged, "years are missing before this row",
-         "spell before right-censored, spell after left-censored"),
+        (
+            "gap",
+            gap & ~bridged,
+            "years are missing before this row",
+            "spell before right-censored, spell after left-censored",
+        ),
     ):
-        for fault in row_fault(rule, "roster", message, "add the missing years", rows, mask,
-                               (*CELL,)):
+        for fault in row_fault(
+            rule, "roster", message, "add the missing years", rows, mask, (*CELL,)
+        ):
             issues = issues.add(fault, action)
     spells = _runs(rows, year, opens, first | (gap & ~bridged), post)
     kept = RowLedger().step("spells", "spells", len(spells), len(spells))
@@ -99,6 +129,7 @@ def _runs(
     spells["interim"] = pd.array([pd.NA] * at.size, dtype="boolean")
     spells["n_roster_rows"] = last - at + 1
     number = pd.Series(post[at]).groupby(post[at]).cumcount() + 1
-    spells.insert(0, "spell_id", spells["unit_id"] + "-" + spells["role"] + "-"
-                  + number.astype("str"))
+    spells.insert(
+        0, "spell_id", spells["unit_id"] + "-" + spells["role"] + "-" + number.astype("str")
+    )
     return spells

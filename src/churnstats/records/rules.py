@@ -5,32 +5,48 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from churnstats.core.calendar import SchoolCalendar
 from churnstats.core.errors import Fault
-from churnstats.records.ingest import row_fault
+from churnstats.core.types import BoolArray
+from churnstats.records.cells import moment
+from churnstats.records.ingest import Conformed, Partner, row_fault
 
 CLOCK = 1e-9
 SPELL_COLUMNS = ("unit_id", "role", "leader_id", "start", "stop")
 
 
 def complete_spells(
-    frame: pd.DataFrame, observed_until: float, table: str
+    made: Conformed, observed_until: float | str | None, calendar: SchoolCalendar, table: str
 ) -> tuple[pd.DataFrame, list[Fault]]:
-    """Fill stop, entry and the id of spells where they are missing; needs unit_id and start."""
+    """Fill stop and entry of spells where they are missing, and return all faults up to here."""
+    frame, faults = made.frame.copy(), list(made.faults)
+    until, more = moment(observed_until, calendar, table)
+    faults += more
     if not {"unit_id", "start"} <= set(frame.columns):
-        return frame, []
-    frame = frame.copy()
-    faults: list[Fault] = []
-    open_ended = frame["stop"].isna().to_numpy()
-    if open_ended.any() and np.isnan(observed_until):
-        faults = row_fault(
-            "no_end_of_observation", table, "spells have no stop, and observed_until is not given",
-            "say when observation ended: observed_until='2024-07-01'", frame, open_ended,
-            ("unit_id", "start"))
-    late = open_ended & (frame["start"].to_numpy(dtype=float) >= observed_until)
+        return frame, faults
+    place = ("program_id", "unit_id", "leader_id", "start")
+    open_ended = made.empty("stop")
+    if observed_until is None:
+        faults += row_fault(
+            "no_end_of_observation",
+            table,
+            "spells have no stop, and observed_until is not given",
+            "say until when the records were kept: observed_until='2024-07-01'",
+            made.source,
+            open_ended,
+            place,
+        )
+    late = open_ended & (frame["start"].to_numpy(dtype=float) >= until - CLOCK)
     faults += row_fault(
-        "starts_after_observation", table, "spells without a stop start after observed_until",
-        "correct the start, or give a later observed_until", frame, late, ("unit_id", "start"))
-    frame["stop"] = frame["stop"].mask(open_ended, observed_until)
+        "starts_after_observation",
+        table,
+        "spells without a stop start after observed_until",
+        "correct the start, or give a later observed_until",
+        made.source,
+        late,
+        place,
+    )
+    frame["stop"] = frame["stop"].mask(open_ended & ~late, until)
     frame["right_censored"] = frame["right_censored"].astype(bool) | open_ended
     frame["entry"] = frame["entry"].fillna(frame["start"])
     if "left_censored" in frame.columns:
@@ -39,9 +55,11 @@ def complete_spells(
 
 
 def sort_spells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort spells by unit, role and start, and give ids to those that have none."""
-    order = ["unit_id", "role", "start", "stop"]
-    frame = frame.sort_values(order, ignore_index=True, kind="stable")
+    """Sort spells by unit, role and start, and give ids to those that have none.
+
+    The index still numbers the rows of the source.
+    """
+    frame = frame.sort_values(["unit_id", "role", "start", "stop"], kind="stable")
     if frame["spell_id"].isna().any():
         number = frame.groupby(["unit_id", "role"]).cumcount() + 1
         made = frame["unit_id"] + "-" + frame["role"] + "-" + number.astype("str")
@@ -49,44 +67,105 @@ def sort_spells(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def no_role(frame: pd.DataFrame) -> list[Fault]:
+def no_role(made: Conformed, table: str) -> list[Fault]:
     """Return the fault of rows without a role."""
     return row_fault(
-        "no_role", "records", "rows have no role", "give role='superintendent' for all rows, or "
-        "fill the column", frame, frame["role"].isna().to_numpy(), ("unit_id", "leader_id"))
+        "no_role",
+        table,
+        "rows have no role",
+        "fill the column 'role', or give the role of all "
+        "rows if there is no such column: role='superintendent'",
+        made.source,
+        made.empty("role"),
+        ("unit_id", "leader_id", "school_year_end", "start"),
+    )
 
 
-def spell_faults(frame: pd.DataFrame) -> list[Fault]:
-    """Return reversed, duplicate and overlapping spells of a sorted frame."""
+def repeats(frame: pd.DataFrame, columns: list[str]) -> BoolArray:
+    """Mark rows that have the values of an earlier row in all columns, none of them missing."""
+    complete = frame[columns].notna().all(axis=1).to_numpy(dtype=bool)
+    return np.asarray(frame.duplicated(columns, keep="first").to_numpy() & complete)
+
+
+def first_like(frame: pd.DataFrame, columns: list[str]) -> Partner:
+    """Return what finds the first row with the same values as a given one."""
+
+    def find(i: int) -> int:
+        same = (frame[columns] == frame[columns].iloc[i]).all(axis=1)
+        return int(np.argmax(same.to_numpy(dtype=bool)))
+
+    return find
+
+
+def spell_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
+    """Return reversed, duplicate and overlapping spells of a sorted frame.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    source : DataFrame
+        The cells as they came, which faults show.
+    """
+    shown = source.loc[frame.index]
     start, stop = frame["start"].to_numpy(dtype=float), frame["stop"].to_numpy(dtype=float)
     entry = frame["entry"].to_numpy(dtype=float)
-    reversed_ = stop <= start
+    reversed_ = stop <= start + CLOCK
     faults = row_fault(
-        "reversed_dates", "tenures", "spells stop at or before their start",
-        "swap or correct the dates; stop is the first day no longer in post", frame, reversed_,
-        SPELL_COLUMNS)
-    outside = ~reversed_ & ((entry < start) | (entry >= stop))
+        "reversed_dates",
+        "tenures",
+        "spells stop at or before their start",
+        "swap or correct the dates; stop is the first day no longer in post",
+        shown,
+        reversed_,
+        SPELL_COLUMNS,
+    )
+    outside = ~reversed_ & ((entry < start - CLOCK) | (entry >= stop - CLOCK))
     faults += row_fault(
-        "entry_outside_spell", "tenures", "entry lies outside [start, stop)",
-        "entry is the time from which the spell was observed", frame, outside,
-        (*SPELL_COLUMNS, "entry"))
-    same = frame.duplicated(list(SPELL_COLUMNS), keep="first").to_numpy()
+        "entry_outside_spell",
+        "tenures",
+        "entry lies outside [start, stop)",
+        "entry is the time from which the spell was observed",
+        shown,
+        outside,
+        (*SPELL_COLUMNS, "entry"),
+    )
+    same = repeats(frame, list(SPELL_COLUMNS))
     faults += row_fault(
-        "duplicate_row", "tenures", "rows repeat another row", "keep one of each", frame, same,
-        SPELL_COLUMNS)
-    shared = frame["spell_id"].duplicated(keep="first").to_numpy() & ~same
+        "duplicate_row",
+        "tenures",
+        "rows repeat another row",
+        "keep one of each",
+        shown,
+        same,
+        SPELL_COLUMNS,
+        first_like(frame, list(SPELL_COLUMNS)),
+    )
+    shared = repeats(frame, ["spell_id"]) & ~same
     faults += row_fault(
-        "duplicate_id", "tenures", "spell_id is not unique", "give each spell an id of its own",
-        frame, shared, ("spell_id", *SPELL_COLUMNS))
-    overlapping = overlaps(frame, ~reversed_ & ~same)
+        "duplicate_id",
+        "tenures",
+        "spell_id is not unique",
+        "give each spell an id of its own",
+        shown,
+        shared,
+        ("spell_id", *SPELL_COLUMNS),
+        first_like(frame, ["spell_id"]),
+    )
+    usable = ~reversed_ & ~same
     faults += row_fault(
-        "overlapping_spells", "tenures",
+        "overlapping_spells",
+        "tenures",
         "spells start before an earlier spell of the same unit and role has stopped",
-        "correct the dates; real co-leaders need a role each", frame, overlapping, SPELL_COLUMNS)
+        "correct the dates; real co-leaders need a role each",
+        shown,
+        overlaps(frame, usable),
+        SPELL_COLUMNS,
+        _overlapped(frame, usable),
+    )
     return faults
 
 
-def overlaps(frame: pd.DataFrame, usable: np.ndarray) -> np.ndarray:
+def overlaps(frame: pd.DataFrame, usable: BoolArray) -> BoolArray:
     """Mark spells that start before an earlier usable one of their unit and role has stopped."""
     part = frame.loc[usable, ["unit_id", "role", "start", "stop"]]
     groups = part.groupby(["unit_id", "role"], sort=False)["stop"]
@@ -96,11 +175,38 @@ def overlaps(frame: pd.DataFrame, usable: np.ndarray) -> np.ndarray:
     return marked
 
 
-def gaps_between(frame: pd.DataFrame) -> list[Fault]:
-    """Return the time between consecutive spells of a unit and role as a finding."""
+def _overlapped(frame: pd.DataFrame, usable: BoolArray) -> Partner:
+    """Return what finds the earlier spell of the same post that stops last."""
+
+    def find(i: int) -> int:
+        post = ["unit_id", "role"]
+        earlier = usable & (np.arange(len(frame)) < i)
+        earlier &= (frame[post] == frame[post].iloc[i]).all(axis=1).to_numpy(dtype=bool)
+        return int(np.argmax(np.where(earlier, frame["stop"].to_numpy(dtype=float), -np.inf)))
+
+    return find
+
+
+def gaps_between(frame: pd.DataFrame, source: pd.DataFrame) -> list[tuple[Fault, str]]:
+    """Return the time between consecutive spells of a post as findings, with what it is taken for.
+
+    It is a vacancy, unless the spell before is right-censored or the one after left-censored.
+    """
     groups = frame.groupby(["unit_id", "role"], sort=False)
     latest = groups["stop"].cummax().groupby([frame["unit_id"], frame["role"]]).shift()
     gap = (frame["start"] > latest + CLOCK).to_numpy(dtype=bool, na_value=False)
-    return row_fault(
-        "gap", "tenures", "spells start after the post stood empty",
-        "if somebody held the post, add the spell", frame, gap, SPELL_COLUMNS)
+    censored = frame["right_censored"].to_numpy(dtype=bool)
+    unseen = frame["left_censored"].to_numpy(dtype=bool) | np.r_[False, censored[:-1]]
+    found = []
+    for mask, action in ((gap & ~unseen, "kept as vacancy"), (gap & unseen, "not observed")):
+        faults = row_fault(
+            "gap",
+            "tenures",
+            "spells start later than the one before them stopped",
+            "if somebody held the post, add the spell",
+            source.loc[frame.index],
+            mask,
+            SPELL_COLUMNS,
+        )
+        found += [(fault, action) for fault in faults]
+    return found

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from churnstats.core.calendar import SchoolCalendar
-from churnstats.core.errors import DataError, Fault, SpecError
+from churnstats.core.errors import Fault, SpecError
 from churnstats.core.issues import IssueLog, raise_faults
 from churnstats.core.provenance import RowLedger
 from churnstats.records import rosters, rules
-from churnstats.records.ingest import conform
+from churnstats.records.ingest import conform, source_name
 from churnstats.schemas.contract import load_contract
 
 Gaps = Literal["vacancy", "error"]
@@ -72,7 +71,8 @@ class Tenures:
             Date or school-year time at which observation ends; spells without a stop are
             right-censored there.
         gaps : {"vacancy", "error"}
-            Time between two spells of a unit and role is a vacancy, logged, or a fault.
+            Time between two spells of a unit and role is a vacancy and logged (not observed where
+            the spell before is right-censored or the one after left-censored), or a fault.
 
         Returns
         -------
@@ -99,24 +99,20 @@ class Tenures:
             raise SpecError("gaps", f"'{gaps}' is no rule for gaps", how="'vacancy' or 'error'")
         calendar = calendar or SchoolCalendar()
         constants = {} if role is None else {"role": role}
-        frame, faults = conform(data, load_contract("tenures"), columns, calendar, constants)
-        end = _moment(observed_until, calendar)
-        frame, more = rules.complete_spells(frame, end, "tenures")
-        faults += more
-        if "unit_id" in frame.columns and frame["role"].isna().any():
-            faults += rules.no_role(frame)
+        made = conform(data, load_contract("tenures"), columns, calendar, constants)
+        frame, faults = rules.complete_spells(made, observed_until, calendar, "tenures")
+        faults += rules.no_role(made, "tenures")
         issues = IssueLog()
         if not _blocking(faults):
             frame = rules.sort_spells(frame)
-            faults += rules.spell_faults(frame)
-            found = rules.gaps_between(frame)
+            faults += rules.spell_faults(frame, made.source)
+            found = rules.gaps_between(frame, made.source)
             if gaps == "error":
-                faults += found
-            for fault in found if gaps == "vacancy" else ():
-                issues = issues.add(fault, "kept as vacancy")
-        raise_faults(faults)
+                faults += [fault for fault, _ in found]
+            issues = IssueLog(tuple(found))
+        raise_faults(faults, source_name(data))
         ledger = RowLedger().step("valid spells", "spells", len(frame), len(frame))
-        return cls(frame, calendar, issues, ledger)
+        return cls(frame.reset_index(drop=True), calendar, issues, ledger)
 
     @classmethod
     def from_roster(
@@ -167,14 +163,14 @@ class Tenures:
             raise SpecError("max_gap_years", f"{max_gap_years} years is no gap")
         calendar = calendar or SchoolCalendar()
         constants = {} if role is None else {"role": role}
-        frame, faults = conform(data, load_contract("roster"), columns, calendar, constants)
-        if "unit_id" in frame.columns and frame["role"].isna().any():
-            faults += rules.no_role(frame)
+        made = conform(data, load_contract("roster"), columns, calendar, constants)
+        frame, faults = made.frame, list(made.faults)
+        faults += rules.no_role(made, "roster")
         if not _blocking(faults):
-            faults += rosters.roster_faults(frame)
-        raise_faults(faults)
+            faults += rosters.roster_faults(frame, made.source)
+        raise_faults(faults, source_name(data))
         spells, issues, ledger = rosters.roster_to_spells(frame, max_gap_years)
-        return cls(rules.sort_spells(spells), calendar, issues, ledger)
+        return cls(rules.sort_spells(spells).reset_index(drop=True), calendar, issues, ledger)
 
     @property
     def n_spells(self) -> int:
@@ -209,8 +205,10 @@ class Tenures:
             f"right-censored {int(f['right_censored'].sum()):,}",
             str(self.ledger),
         ]
-        lines += [f"issue: {fault.message} ({fault.n_rows:,}): {action}"
-                  for fault, action in self.issues.entries]
+        lines += [
+            f"issue: {fault.message} ({fault.n_rows:,}): {action}"
+            for fault, action in self.issues.entries
+        ]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -220,16 +218,3 @@ class Tenures:
 def _blocking(faults: list[Fault]) -> bool:
     """Tell whether a column is missing or no row is there, so that rules across rows can't run."""
     return any(f.rule in ("missing_column", "empty", "unknown_mapping") for f in faults)
-
-
-def _moment(value: float | str | None, calendar: SchoolCalendar) -> float:
-    if value is None:
-        return float("nan")
-    if isinstance(value, (int, float, np.number)):
-        return float(value)
-    try:
-        return float(calendar.to_time(pd.Series([pd.Timestamp(value)]))[0])
-    except ValueError as error:
-        fault = Fault("not_a_time", "tenures", f"observed_until='{value}' is no date",
-                      "write 2024-07-01, or a school-year time such as 2025.0", 0)
-        raise DataError([fault]) from error

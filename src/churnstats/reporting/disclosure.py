@@ -5,6 +5,10 @@ hidden cell of which the total is shown can be worked out from it, so that furth
 same line are hidden (complementary suppression), the smallest first, until a line with a total
 shows either all its cells or hides two and more that add up to at least ``minimum``. Lines of
 both directions are taken in turn until none of them gives a cell away.
+
+Every line is then safe by itself. Lines are not solved together as a system of equations, and
+totals of totals are not protected, so show one level. A table that shares cells with another one
+has to be hidden together with it.
 """
 
 from __future__ import annotations
@@ -79,12 +83,6 @@ def suppress_small_cells(
         For columns that there are not, counts that are negative or no whole numbers, totals
         that do not add up or miss a cell, or two totals in one group.
 
-    Notes
-    -----
-    Every line is safe by itself; lines are not solved together as a system of equations, and
-    totals of totals are not protected, so show one level. A table that shares cells with
-    another one has to be hidden together with it.
-
     Examples
     --------
     >>> import pandas as pd
@@ -95,21 +93,16 @@ def suppress_small_cells(
     [nan, nan, 25.0, 44.0]
     """
     columns = [*count_columns, *([total_column] if total_column else [])]
-    _require(frame, [*columns, *value_columns, *by])
-    if minimum < 1:
-        raise SpecError("disclosure", f"a minimum of {minimum} hides nothing", how="give 1 or more")
+    _require(frame, [*columns, *value_columns, *by], minimum)
     counts = _counts(frame, columns)
     lines = _lines(frame, counts, total_column is not None, total_rows, by)
     primary = (counts > 0) & (counts < minimum)
     hidden = _complement(counts, primary.copy(), lines, minimum)
-    shown = frame.copy()
-    for j, column in enumerate(columns):
-        shown[column] = np.where(hidden[:, j], np.nan, counts[:, j])
+    shown = frame.assign(**dict(zip(columns, np.where(hidden, np.nan, counts).T, strict=True)))
     for column in value_columns:
-        shown[column] = shown[column].mask(pd.Series(hidden.any(axis=1), index=frame.index))
-    n_primary, n_hidden = int(primary.sum()), int(hidden.sum())
-    note = _note(n_primary, n_hidden - n_primary, minimum)
-    return Suppressed(shown, note, n_primary, n_hidden - n_primary)
+        shown[column] = shown[column].mask(np.array(hidden.any(axis=1), dtype=bool))
+    n_primary, n_more = int(primary.sum()), int((hidden & ~primary).sum())
+    return Suppressed(shown, _note(n_primary, n_more, minimum), n_primary, n_more)
 
 
 def scan_for_names(
@@ -147,7 +140,9 @@ def _words(text: str | pd.DataFrame) -> str:
     return "\n\x00\n".join(cells).casefold()
 
 
-def _require(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+def _require(frame: pd.DataFrame, columns: Sequence[str], minimum: int) -> None:
+    if minimum < 1:
+        raise SpecError("disclosure", f"a minimum of {minimum} hides nothing", how="give 1 or more")
     missing = sorted(set(columns) - set(frame.columns))
     if missing:
         raise SpecError("disclosure", "no such columns", where=missing,

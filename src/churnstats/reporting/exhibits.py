@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PNG_DPI = 200
+HEADINGS = {
+    "std_error": "Std. error", "p_value": "p", "conf_low": "Conf. low", "conf_high": "Conf. high",
+}
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -201,6 +204,8 @@ def _flat(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _heading(column: str) -> str:
+    if column in HEADINGS:
+        return HEADINGS[column]
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", column):
         return column
     words = column.removeprefix("n_").replace("_", " ")
@@ -212,6 +217,8 @@ def _cells(values: pd.Series, column: str) -> list[str]:
         return ["–" if pd.isna(v) else str(v).removesuffix(" 00:00:00") for v in values]
     if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
         return ["–" if _missing(v) else tables.format_number(v) for v in values]
+    if column == "p_value":
+        return [tables.format_p(float(v)) if pd.notna(v) else "–" for v in values]
     known = values.dropna()
     whole = bool(((known % 1) == 0).all()) and len(known) > 0
     bare = re.search(r"(^|_)(year|id)(_end)?$", column) is not None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
-FieldType = Literal["string", "integer", "year", "number", "boolean", "time"]
+FieldType = Literal["string", "year", "number", "boolean", "time"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,17 @@ class Contract:
 
 TABLES = ("tenures", "roster", "outcomes", "programs")
 
+TYPES: dict[FieldType, str] = {
+    "string": "Text. Ids are text too: a number would lose leading zeros, and one with a decimal "
+    "point (`100005.0`) or an exponent is refused.",
+    "year": "A school year by its spring, as a whole number: `2019` is 2018-19.",
+    "number": "A finite number, with a point for decimals and nothing for thousands.",
+    "boolean": "`true` or `false`; `yes` and `no`, `t` and `f`, `y` and `n`, `1` and `0` are read "
+    "too.",
+    "time": "In all rows of a column either a date (`2019-07-01`) or a school-year time: `2019.0` "
+    "is the first day of 2018-19, `2019.5` the middle of that year.",
+}
+
 
 @lru_cache
 def load_contract(table: str) -> Contract:
@@ -66,14 +77,41 @@ def load_contract(table: str) -> Contract:
 def dictionary_page(contract: Contract) -> str:
     """Return the data dictionary of a table as markdown."""
     lines = [
-        f"# {contract.title} (`{contract.name}`)", "", contract.description, "",
-        f"Key: {', '.join(f'`{k}`' for k in contract.primary_key)}.", "",
+        f"# {contract.title} (`{contract.name}`)",
+        "",
+        contract.description,
+        "",
+        f"Key: {', '.join(f'`{k}`' for k in contract.primary_key)}.",
+        "",
         "| column | type | required | unit | default | meaning |",
         "|:---|:---|:---|:---|:---|:---|",
     ]
     for f in contract.fields:
         default = "" if f.default is None else f"`{str(f.default).lower()}`"
         need = "yes" if f.required else "no"
-        row = (f"`{f.name}`", f.type, need, f.unit, default, f.description)
+        bound = "" if f.minimum is None else f" At least {f.minimum:g}."
+        row = (f"`{f.name}`", f.type, need, f.unit, default, f.description + bound)
         lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def dictionary_index() -> str:
+    """Return the page that leads to those of all tables, as markdown."""
+    lines = [
+        "# Data dictionary",
+        "",
+        "The tables that churnstats reads, as data frames or as CSV, Parquet, Stata, SPSS or Excel "
+        "files. Columns with other names are mapped in the call: "
+        "`columns={'unit_id': 'leaid'}`. Columns that are not listed are kept and not used.",
+        "",
+        "| table | one row | columns that it must have |",
+        "|:---|:---|:---|",
+    ]
+    for name in TABLES:
+        contract = load_contract(name)
+        needed = ", ".join(f"`{f.name}`" for f in contract.fields if f.required)
+        what = contract.description.removeprefix("One row ").rstrip(".")
+        lines.append(f"| [{contract.title}]({name}.md) | {what} | {needed} |")
+    lines += ["", "## Types", "", "| type | what a cell may hold |", "|:---|:---|"]
+    lines += [f"| {kind} | {text} |" for kind, text in TYPES.items()]
     return "\n".join(lines) + "\n"

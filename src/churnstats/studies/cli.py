@@ -113,10 +113,12 @@ def verify(directory: Path, /) -> int:
 @app.command
 def check(
     *,
-    tenures: Path,
+    tenures: Path | None = None,
     roster: Path | None = None,
     outcomes: Path | None = None,
     programs: Path | None = None,
+    role: str | None = None,
+    observed_until: str | None = None,
 ) -> int:
     """Check record files, and print what they hold and what was found in them.
 
@@ -130,6 +132,10 @@ def check(
         Outcomes by unit and school year.
     programs : Path
         Programs of units, with their start and end.
+    role : str
+        Role of all rows, where tenures or roster have no such column.
+    observed_until : str
+        Date or school-year time until which spells without a stop were seen.
     """
     from churnstats.records.check import check_files
 
@@ -137,7 +143,10 @@ def check(
     absent = [f"--{name} {path}" for name, path in given.items() if path and not path.is_file()]
     if absent:
         raise SpecError("files", "no such file", where=absent)
-    found = check_files(tenures=tenures, roster=roster, outcomes=outcomes, programs=programs)
+    found = check_files(
+        tenures=tenures, roster=roster, outcomes=outcomes, programs=programs,
+        role=role, observed_until=observed_until,
+    )
     out = _console()
     for name, records in found.items():
         _say(out, f"{name}\n{'-' * len(name)}")
