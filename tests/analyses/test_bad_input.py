@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,14 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import churnstats as cs
 from churnstats.core.errors import MAX_ROWS_SHOWN, DataError
 from churnstats.records.check import check_files
 from churnstats.studies.cli import main
+from support import DRAWS
 
 GOOD = {
     "tenures": """unit_id,role,leader_id,start,stop
@@ -310,6 +316,38 @@ FILES = [
         {"entry_outside_spell": 2},
     ),
     Bad(
+        "after a cell of two lines and an empty line",
+        TEN,
+        swap(TEN, ("head,b", '"head\noffice",b'), ("0100006", "\n0100006"), ("c,2012-", "c,12-")),
+        {"not_a_time": 1},
+        ("line 6: unit_id=0100006",),
+    ),
+    Bad(
+        "a roster without any holder",
+        ROS,
+        swap(ROS, (",a\n", ",\n"), (",b\n", ",NA\n")),
+        {"no_holder": 0},
+        ("no row names a holder", "'leader_id'"),
+    ),
+    Bad(
+        "a roster without the column of holders",
+        ROS,
+        swap(ROS, ("leader_id", "chief")),
+        {"no_holder": 0},
+    ),
+    Bad(
+        "no column of ends",
+        PRO,
+        swap(PRO, ("stop", "end")),
+        {"no_end_of_observation": 2},
+    ),
+    Bad(
+        "a year that no calendar has",
+        ROS,
+        swap(ROS, ("2018", "201899999999999999999999")),
+        {"not_a_year": 1},
+    ),
+    Bad(
         "no end of observation",
         TEN,
         lines(TEN, "0100009,head,z,2018-07-01,"),
@@ -377,7 +415,13 @@ FILES = [
         {"missing_column": 0},
         ("'unit_id'",),
     ),
-    Bad("semicolons", TEN, GOOD[TEN].replace(",", ";"), {"unreadable_file": 0}, ("';'", "commas")),
+    Bad(
+        "semicolons",
+        TEN,
+        GOOD[TEN].replace(",", ";"),
+        {"unreadable_file": 0},
+        ("by semicolons, not by commas",),
+    ),
     Bad("tabs", TEN, GOOD[TEN].replace(",", "\t"), {"unreadable_file": 0}, (".tsv",)),
     Bad("NUL bytes", TEN, swap(TEN, (",a,", ",a\0,")), {"unreadable_file": 0}, ("NUL", "line 2")),
     Bad(
@@ -718,6 +762,61 @@ def test_a_bad_call_is_told_in_one_error(name: str) -> None:
     assert not any(word in str(error.value) for word in words)
 
 
+NASTY = [
+    *",;\t\"'\n\r -", "\0", "", "é", "²", "٣", "１２", "\u2028", "\x85", "\ufeff", "nan", "2019",
+    "-1", "1e999", "1_000", "0x10", "99999999999999999999", "9999-99-99", "2019-01-01T25:99Z",
+    "0000-01-01",
+]  # fmt: skip
+ODD = [
+    None, np.nan, pd.NaT, pd.NA, 1, 1.5, -1, True, "x", "", b"x", 1j, np.inf, [1], {}, {1}, (1, 2),
+    object(), 10**30, np.float32(2015), Decimal("2015.5"), date(2019, 1, 1), date(9999, 12, 31),
+    pd.Timestamp("2019-01-01", tz="US/Central"), pd.Period("2019"), pd.Interval(0, 1),
+    pd.Timedelta(1), np.array([1, 2]), np.datetime64("2019-01-01"), "2019-07-01",
+]  # fmt: skip
+FUZZ = settings(DRAWS, max_examples=80)
+
+
+def read_or_refuse(table: str, data: Any) -> None:
+    with contextlib.suppress(DataError):
+        READERS[table](data)
+
+
+@FUZZ
+@given(
+    st.sampled_from(sorted(GOOD)),
+    st.lists(st.tuples(st.integers(0, 150), st.integers(0, 9), st.sampled_from(NASTY)), max_size=4),
+)
+def test_a_damaged_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, table: str, damages: list[tuple[int, int, str]]
+) -> None:
+    text = GOOD[table]
+    for place, length, new in damages:
+        text = text[:place] + new + text[place + length :]
+    path = tmp_path_factory.getbasetemp() / f"{table}.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    read_or_refuse(table, path)
+
+
+@FUZZ
+@given(
+    st.sampled_from(sorted(GOOD)),
+    st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 2), st.booleans(), st.sampled_from(ODD)),
+        max_size=4,
+    ),
+)
+def test_a_frame_of_anything_is_read_or_refused(
+    table: str, cells: list[tuple[int, int, bool, Any]]
+) -> None:
+    frame = pd.read_csv(io.StringIO(GOOD[table]), dtype=str).astype(object)
+    for column, row, everywhere, value in cells:
+        name = frame.columns[column % len(frame.columns)]
+        new = [value if everywhere or i == row else v for i, v in enumerate(frame[name])]
+        odd = pd.Series(new, dtype=object)
+        frame[name] = odd.infer_objects() if everywhere else odd
+    read_or_refuse(table, frame)
+
+
 MANY = {
     "tenures": """unit_id,role,leader_id,start,stop,left_censored
 0100005,head,a,2010-07-01,2015-01-01,no
@@ -821,6 +920,20 @@ def test_the_program_tells_every_fault_on_stderr(tmp_path: Path) -> None:
         for rule in ALL_RULES[table]:
             assert f"[{rule}] {table} ({table}.csv): " in done.stderr
     assert done.stderr.count("    mend: ") == done.stderr.count("\n[")
+
+
+def test_rows_are_numbered_as_their_file_shows_them(tmp_path: Path) -> None:
+    frame = SPELLS.assign(unit_id=["1", "2"], stop=[2012.0, 2010.0])
+    for name, save, place in (
+        ("t.xlsx", frame.to_excel, "row 3"),
+        ("t.parquet", frame.to_parquet, "row 2"),
+        ("t.csv", frame.to_csv, "line 3"),
+    ):
+        save(tmp_path / name, index=False)
+        with pytest.raises(DataError) as error:
+            cs.Tenures.from_spells(tmp_path / name)
+        (fault,) = error.value.faults
+        assert fault.rows[0].startswith(f"{place}: unit_id=2, ")
 
 
 def test_an_unknown_unit_is_found_across_files(

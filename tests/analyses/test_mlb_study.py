@@ -95,6 +95,14 @@ def changes() -> dict[tuple[str, int], int]:
     return found
 
 
+@cache
+def first_starts() -> set[tuple[str, int]]:
+    """First seasons of franchises whose first manager is known to have started then."""
+    first = table("tenures").sort_values(["unit_id", "start"]).drop_duplicates("unit_id")
+    known = first[first["entry"] == first["start"]]
+    return {(row.unit_id, int(row.start)) for row in known.itertuples()}
+
+
 def windows(pre: int, post: int) -> tuple[list[tuple[str, int]], dict[int, list[str]]]:
     """Return isolated changes with stayers, and the stayers of each season, by definition."""
     seasons = table("seasons").groupby("unit_id")["school_year_end"].agg(["min", "max"])
@@ -104,8 +112,8 @@ def windows(pre: int, post: int) -> tuple[list[tuple[str, int]], dict[int, list[
         first, last = seasons.loc[unit, "min"], seasons.loc[unit, "max"]
         if season - pre < first or season + post > last:
             return False
-        inside = range(season - pre, season + post + 1)
-        return sum(changes().get((unit, s), 0) for s in inside) == but
+        inside = [(unit, s) for s in range(season - pre, season + post + 1)]
+        return sum(changes().get(at, 0) + (at in first_starts()) for at in inside) == but
 
     stayers = {s: [u for u in seasons.index if quiet(u, s, 0)] for s in years}
     events = [(u, s) for (u, s) in sorted(changes()) if quiet(u, s, 1) and stayers[s]]

@@ -285,8 +285,8 @@ def frail_spells(rng: np.random.Generator, n_clusters: int) -> pd.DataFrame:
     """Return spells of districts that differ in how long anything lasts in them.
 
     A gamma frailty of mean 1 and variance `FRAILTY` multiplies a yearly hazard; spells end at
-    the turn of a year, some are seen late, all are censored after eight years. ``x`` is a district's
-    own and does nothing.
+    the turn of a year, some are seen late, all are censored after eight years. ``x`` is a
+    district's own and does nothing.
     """
     sizes = rng.integers(5, 36, n_clusters)
     district = np.repeat(np.arange(n_clusters), sizes)
@@ -329,3 +329,53 @@ def frail_replications(n_worlds: int, n_clusters: int, seed: int) -> dict[str, D
         hazards["cox independent"].append(cox.with_vcov(cs.Classical()))
     found = {name: Draws.of_tables(tables) for name, tables in curves.items()}
     return found | {name: Draws.of([r] for r in results) for name, results in hazards.items()}
+
+
+def related_rows(rng: np.random.Generator, n_clusters: int, n_years: int = 10) -> pd.DataFrame:
+    """Return two units a cluster with persistent shocks of cluster and unit, and a persistent x.
+
+    ``x`` does nothing to ``y``. Clusters differ in the size of their shocks.
+    """
+    n_units = 2 * n_clusters
+    cluster = np.arange(n_units) // 2
+
+    def walk(n: int) -> np.ndarray:
+        steps = rng.normal(size=(n, n_years))
+        for t in range(1, n_years):
+            steps[:, t] += 0.8 * steps[:, t - 1]
+        return steps
+
+    size = rng.uniform(0.5, 1.5, n_clusters)[cluster, None]
+    y = rng.normal(size=(n_units, 1)) + rng.normal(size=n_years)
+    y = y + size * (walk(n_clusters)[cluster] + 0.5 * walk(n_units))
+    x = walk(n_clusters)[cluster] + 0.5 * walk(n_units)
+    return pd.DataFrame(
+        {
+            "y": y.ravel(),
+            "x": x.ravel(),
+            "unit": np.repeat(np.arange(n_units), n_years),
+            "cluster": np.repeat(cluster, n_years),
+            "year": np.tile(np.arange(n_years), n_units),
+        }
+    )
+
+
+LINEAR_CHOICES: dict[str, Any] = {
+    "cluster": cs.Cluster("cluster"),
+    "unit": cs.Cluster("unit"),
+    "rows": cs.Robust("HC1"),
+}
+
+
+def linear_replications(n_worlds: int, n_clusters: int, seed: Seed) -> dict[str, Draws]:
+    """Estimate the effect of ``x`` with unit and year effects, under several errors."""
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[cs.Result]] = {name: [] for name in LINEAR_CHOICES}
+    for _ in range(n_worlds):
+        rows = related_rows(rng, n_clusters)
+        fit = cs.linear_model(
+            rows, "y ~ x | unit + year", vcov=cs.Cluster("cluster"), clusters=("unit",)
+        )
+        for name, choice in LINEAR_CHOICES.items():
+            found[name].append(fit.with_vcov(choice))
+    return {name: Draws.of([r] for r in results) for name, results in found.items()}

@@ -105,7 +105,7 @@ def test_bias_and_coverage_where_changes_do_something() -> None:
     truth = truth_of(RETURNS, "t-1")
     assert_unbiased(draws, truth)
     assert_share(draws.covered(truth), draws.n, 0.95)
-    assert draws.rejections("pooled") > 0.9 * draws.n, "or the test of coverage shows little"
+    assert draws.rejections("pooled") > 0.7 * draws.n, "or the test of coverage shows little"
 
 
 @pytest.mark.slow

@@ -194,7 +194,7 @@ def _grid(panel: Panel, outcome: str) -> Grid:
                         how=f"its measures are: {', '.join(panel.measures) or 'none'}")
     if frame[outcome].dtype.kind not in "iuf":
         raise SpecError("outcome", f"'{outcome}' is no number")
-    units, u = np.unique(frame["unit_id"].to_numpy(dtype=object), return_inverse=True)
+    u, units = pd.factorize(frame["unit_id"], sort=True)
     year = frame["school_year_end"].to_numpy(dtype=np.int64)
     first = int(year.min())
     shape = (units.size, int(year.max()) - first + 1)
@@ -207,21 +207,22 @@ def _grid(panel: Panel, outcome: str) -> Grid:
     observed[u, year - first] = (frame["observed_share"] >= MOST_OF_THE_YEAR).to_numpy()
     changes, undated = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     events = panel.events
-    at = (np.searchsorted(units, events["unit_id"].to_numpy(dtype=object)),
+    at = (units.get_indexer(events["unit_id"]),
           events["school_year_end"].to_numpy(dtype=np.int64) - first)
     np.add.at(changes, at, 1)
     np.add.at(undated, at, (~events["is_date_known"]).to_numpy().astype(np.int64))
     starts = _starts(panel, units, first, shape)
-    return Grid(units, first, changes, undated, starts, y, observed, empty, row)
+    names = units.to_numpy(dtype=object)
+    return Grid(names, first, changes, undated, starts, y, observed, empty, row)
 
 
-def _starts(panel: Panel, units: np.ndarray, first: int, shape: tuple[int, int]) -> BoolArray:
+def _starts(panel: Panel, units: pd.Index, first: int, shape: tuple[int, int]) -> BoolArray:
     """Mark the years in which units' first spells begin, where that start is known."""
     spell = panel.spells.drop_duplicates("unit_id", keep="first")
     spell = spell[~spell["left_censored"] & (spell["entry"] <= spell["start"] + CLOCK)]
     year = np.floor(spell["start"].to_numpy(dtype=float) + CLOCK).astype(np.int64)
     starts = np.zeros(shape, dtype=bool)
-    starts[np.searchsorted(units, spell["unit_id"].to_numpy(dtype=object)), year - first] = True
+    starts[units.get_indexer(spell["unit_id"]), year - first] = True
     return starts
 
 
@@ -272,9 +273,11 @@ def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
     fates = pd.DataFrame({"unit_id": grid.units[unit], "school_year_end": at + grid.first_year,
                           "n_changes": grid.n_changes[unit, at], "fate": names[fate[unit, at]]})
     lost = {name: int((event & (fate == j)).sum()) for j, name in enumerate(FATES)}
-    ledger = panel.ledger.step("changes", "changes", len(panel.events), len(panel.events))
-    ledger = ledger.step("isolation" if spec.isolate else "windows", "unit-years with a change",
-                         int(event.sum()), int(used.sum()), lost)
+    n_changes, n_first = len(panel.events), int(event.sum())
+    ledger = panel.ledger.step("changes, one a school year", "changes", n_changes, n_first, {
+        "after another change of the unit in the same school year": n_changes - n_first})
+    ledger = ledger.step("isolation" if spec.isolate else "windows", "changes", n_first,
+                         int(used.sum()), lost)
     if not used.any():
         raise IdentificationError(
             "no_events", f"no change can be used in a window of -{spec.pre}..+{spec.post}",

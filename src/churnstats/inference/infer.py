@@ -130,9 +130,10 @@ def count_tails(
     Examples
     --------
     >>> low, high = count_tails(
-    ...     np.array([0.0]), np.array([30.0]), np.array([0.17]), np.array([0.01]))
+    ...     np.array([0.0]), np.array([30.0]), np.array([0.17]), np.array([0.01])
+    ... )
     >>> low.round(4), high
-    (array([0.0075]), array([1.]))
+    (array([0.0078]), array([1.]))
     """
     known = np.isfinite(count) & np.isfinite(n) & np.isfinite(share) & np.isfinite(correlation)
     size = 1 / correlation[known] - 1
@@ -143,21 +144,17 @@ def count_tails(
     return np.minimum(low, 1.0), np.minimum(high, 1.0)
 
 
-def both_small(first: FloatArray, second: FloatArray, gate: float) -> FloatArray:
-    """Return the p-value of two independent p-values that must both be at most ``gate``.
+def both_small(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return the p-value of two independent ones that have to be small both.
 
-    It is the chance of a product as small as theirs with both inside the gate (a truncated
-    product: Zaykin, Zhivotovsky, Westfall and Weir 2002); 1 where one is outside, or NaN.
+    It is the chance that the larger is as small as it is: its square. NaN if one is missing.
 
     Examples
     --------
-    >>> both_small(np.array([0.01, 0.01]), np.array([0.02, 0.3]), gate=0.1).round(5)
-    array([0.00098, 1.     ])
+    >>> both_small(np.array([0.5, 0.5]), np.array([0.25, np.nan]))
+    array([0.25,  nan])
     """
-    inside = (first <= gate) & (second <= gate)
-    product = np.where(inside, first * second, 1.0)
-    floor = np.maximum(product, np.finfo(float).tiny)
-    return np.where(inside, product * (1 + np.log(gate**2 / floor)), 1.0)
+    return np.asarray(np.maximum(first, second) ** 2)
 
 
 def false_discovery(p_value: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ from churnstats.schemas.contract import Field
 TRUE = {"true", "t", "yes", "y", "1", "1.0"}
 FALSE = {"false", "f", "no", "n", "0", "0.0"}
 MISSING_TEXT = {"", "na", "n/a", "nan", "nat", "null", "none", "<na>", "."}
+MAX_WHOLE = 2.0**53
 DATE = r"^(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ]\d.*)?$"
 DAMAGED_ID = r"^\d+\.0+$|^\d+(?:\.\d+)?[eE]\+\d+$"
 
@@ -26,7 +27,7 @@ WANTED = {
         "changed, often with leading zeros lost",
         "read or export the column as text (in pandas dtype=str), and pad ids to their full length",
     ),
-    "year": ("a year by its spring: 2019 is 2018-19", _CORRECT),
+    "year": ("a year by its spring: 2019 is 2018-19", "write one whole number, such as 2019"),
     "number": ("a finite number, with a point for decimals and nothing for thousands", _CORRECT),
     "boolean": ("yes or no", "write true or false, or leave the cells empty"),
     "time": (
@@ -91,7 +92,8 @@ def as_number(raw: pd.Series, missing: BoolArray, whole: bool) -> tuple[pd.Serie
     number = _numbers(raw, missing)
     bad = ~missing & ~np.isfinite(number)
     if whole:
-        bad |= ~missing & ~bad & (np.where(bad, 0.0, number) % 1 != 0)
+        exact = np.where(np.abs(number) < MAX_WHOLE, number, np.nan)
+        bad |= ~missing & (exact % 1 != 0)
     column = pd.Series(np.where(bad, np.nan, number), index=raw.index)
     return column.astype("Int64") if whole else column, bad
 

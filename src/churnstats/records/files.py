@@ -16,6 +16,7 @@ from churnstats.core.errors import MAX_ROWS_SHOWN, DataError, Fault
 
 ENDINGS = ".csv .tsv .txt .csv.gz .tsv.gz .parquet .dta .sav .xlsx"
 WHOLE = "check that the file is whole and has the format that its name ends with"
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 SIGNATURES = {
     b"PAR1": "a Parquet file",
     b"PK\x03\x04": "an Excel workbook or zip file",
@@ -69,7 +70,7 @@ def read_file(path: Path, table: str = "file") -> pd.DataFrame:
 def _read(path: Path) -> pd.DataFrame:
     name = path.name.lower()
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "there is no such file"
+        what = "it is a folder" if path.is_dir() else "there is no such file"
         raise _UnreadableError(f"{what}: {path}", "check the name and the folder")
     if name.removesuffix(".gz").endswith((".csv", ".tsv", ".txt")):
         return _read_delimited(path)
@@ -181,16 +182,16 @@ def _survey(text: str, separator: str) -> tuple[list[str], list[int]]:
         raise _UnreadableError(what, how) from error
     if n_ragged:
         what = f"lines have more or fewer cells than the {len(header)} of the header"
-        how = f"quote cells that hold '{separator}', fill up short lines, and check again"
+        how = f"quote cells that hold {SEPARATORS[separator]}, and fill up short lines"
         raise _UnreadableError(what, how, tuple(ragged), n_ragged)
     _refuse_other_separator(header, separator)
     return header, lines
 
 
 def _refuse_other_separator(header: list[str], separator: str) -> None:
-    other = next((c for c in ";\t|" if c in header[0]), None) if len(header) == 1 else None
+    other = next((c for c in SEPARATORS if c in header[0]), None) if len(header) == 1 else None
     if other is not None:
         raise _UnreadableError(
-            f"its cells are separated by {other!r}, not by {separator!r}",
+            f"its cells are separated by {SEPARATORS[other]}, not by {SEPARATORS[separator]}",
             "save it with commas, or with tabs and a name that ends in .tsv",
         )

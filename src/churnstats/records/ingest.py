@@ -135,7 +135,7 @@ class Conformed:
     def empty(self, column: str) -> BoolArray:
         """Mark the cells of a column in which nothing was."""
         missing = self.frame[column].isna().to_numpy(dtype=bool)
-        return np.asarray(missing & ~self.unreadable.get(column, False))
+        return np.asarray(missing & ~self.unreadable.get(column, np.zeros_like(missing)))
 
 
 def conform(
@@ -202,7 +202,8 @@ def _rename(
             Fault(
                 "unknown_mapping",
                 table,
-                f"columns= names what no table of {table} has: {', '.join(map(str, unknown))}",
+                f"columns= has names that are no columns of {table}: "
+                f"{', '.join(map(str, unknown))}",
                 f"write columns={{'name here': 'name in the data'}}; the names here are "
                 f"{', '.join(contract.names())}",
                 0,
@@ -214,7 +215,7 @@ def _rename(
                 "missing_column",
                 table,
                 f"the data have no column {', '.join(map(str, absent))}, which columns= names",
-                _columns_of(frame),
+                f"name a column that is there; {_columns_of(frame)}",
                 0,
             )
         )
@@ -257,8 +258,8 @@ def _presence(frame: pd.DataFrame, contract: Contract, found: list[Fault]) -> li
                 "missing_column",
                 contract.name,
                 f"required columns are missing: {', '.join(missing)}",
-                f"add or rename them, or in Python say what they are called: columns={{'{missing[0]}': "
-                f"'name in the data'}}; {_columns_of(frame)}",
+                "add or rename them, or in Python say what they are called: "
+                f"columns={{'{missing[0]}': 'name in the data'}}; {_columns_of(frame)}",
                 0,
             )
         )
@@ -304,12 +305,14 @@ def _column(
     add(f"not_a_{field.type}", f"must be {words}", how, bad)
     if field.type in ("year", "time"):
         time = column.to_numpy(dtype=float, na_value=np.nan)
-        open_ended = ", or leave the cell empty if it stands for 'not yet'"
+        how = "correct the year"
+        if field.type == "time":
+            how = "correct the year, and write dates as 2019-07-01"
+            how += "" if field.required else ", or leave the cell empty if it stands for 'not yet'"
         add(
             "year_outside_calendar",
             f"lies outside the school years {calendar.first} to {calendar.last}",
-            f"correct the year{open_ended if field.type == 'time' else ''}; for older or later "
-            "records give a calendar with other bounds",
+            f"{how}; for older or later records give a calendar with other bounds",
             calendar.outside(time),
         )
     if field.type == "time":

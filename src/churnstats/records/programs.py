@@ -108,8 +108,8 @@ def _program_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
     faults += row_fault(
         "entry_outside_spell",
         "programs",
-        "entry lies outside [start, stop)",
-        "entry is the time from which the program was observed",
+        "entry lies before start, or not before stop",
+        "correct it; entry is the time from which the program was observed",
         source,
         outside,
         SHOWN,

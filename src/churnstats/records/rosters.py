@@ -17,6 +17,9 @@ CELL = ["unit_id", "role", "school_year_end"]
 def roster_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
     """Return repeated rows and cells with two holders; they are shown as they came."""
     row, shown = [*CELL, "leader_id"], (*CELL, "leader_id")
+    if frame["leader_id"].isna().all():
+        how = "fill the column 'leader_id', or say what it is called"
+        return [Fault("no_holder", "roster", "no row names a holder", how, 0)]
     same = repeats(frame, CELL) & frame.duplicated(row, keep="first").to_numpy()
     faults = row_fault(
         "duplicate_row",

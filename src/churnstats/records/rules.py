@@ -30,7 +30,7 @@ def complete_spells(
         faults += row_fault(
             "no_end_of_observation",
             table,
-            "spells have no stop, and observed_until is not given",
+            "rows have no stop, and observed_until is not given",
             "say until when the records were kept: observed_until='2024-07-01'",
             made.source,
             open_ended,
@@ -40,7 +40,7 @@ def complete_spells(
     faults += row_fault(
         "starts_after_observation",
         table,
-        "spells without a stop start after observed_until",
+        "rows without a stop start after observed_until",
         "correct the start, or give a later observed_until",
         made.source,
         late,
@@ -123,8 +123,8 @@ def spell_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
     faults += row_fault(
         "entry_outside_spell",
         "tenures",
-        "entry lies outside [start, stop)",
-        "entry is the time from which the spell was observed",
+        "entry lies before start, or not before stop",
+        "correct it; entry is the time from which the spell was observed",
         shown,
         outside,
         (*SPELL_COLUMNS, "entry"),

@@ -1,0 +1,354 @@
+"""Years in which a roster was not renewed: turnover too low for the group, then a rebound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import optimize
+
+from churnstats.core.errors import Fault, IdentificationError, SpecError
+from churnstats.core.issues import raise_faults
+from churnstats.core.types import BoolArray, FloatArray
+from churnstats.display import heatmap, tables
+from churnstats.inference.infer import both_small, count_tails, false_discovery
+from churnstats.panel.turnover import DATINGS, TRANSITION, Dating
+from churnstats.records.ingest import row_fault
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FLAGS = ("stale", "rebound", "bunched")
+AFTER = "after a stale year"
+NEEDED = ["group", "year", "n_units", "turnover_share"]
+# Other years that a group must have, and groups that a year must, to say what to expect.
+MIN_YEARS, MIN_GROUPS = 4, 4
+# Huber's constant for the scale of residuals (95% efficient for a mean). With it: what the mean of
+# capped squares is for a normal variable, and the variance of the squared scale, relative, by n.
+CAP = 1.345
+_INSIDE = math.erf(CAP / math.sqrt(2)) - math.sqrt(2 / math.pi) * CAP * math.exp(-(CAP**2) / 2)
+CAPPED_MEAN = _INSIDE + CAP**2 * math.erfc(CAP / math.sqrt(2))
+SCALE_VARIANCE = 3.04
+# The variance of a median against that of a mean of as many normal variables.
+MEDIAN_VARIANCE = math.pi / 2
+
+
+@dataclass(frozen=True, eq=False)
+class StaleYears:
+    """Group-years whose turnover is too low, or too high, for the group.
+
+    Made by `find_stale_years`.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row a group and year: ``group, year, n_units, turnover_share, expected_share, score,
+        p_low, p_high, flag``. ``score`` is the distance from what was expected in standard
+        errors on the angular scale, ``p_low`` and ``p_high`` are the chances of turnover this
+        low, and this high. ``flag`` is ``"stale"``, ``"rebound"``, ``"bunched"``, empty where
+        nothing is remarkable, ``"untested"`` where the group has too few other years, and
+        ``"no data"`` where the share is not known.
+    overdispersion : float
+        Variance of real turnover between years of a group, as a correlation of two units: the
+        value that was used, one standard error above the estimate.
+    dating : {"lag", "lead"}
+        Of the years in ``frame``.
+    false_flag_rate : float
+    """
+
+    frame: pd.DataFrame
+    overdispersion: float
+    dating: Dating
+    false_flag_rate: float
+
+    def flagged(self) -> pd.DataFrame:
+        """Return the rows with a flag."""
+        return self.frame[self.frame["flag"].isin(FLAGS)].reset_index(drop=True)
+
+    def unknown_transitions(self) -> pd.DataFrame:
+        """Return the transitions of which nobody can say in which year they happened.
+
+        Returns
+        -------
+        DataFrame
+            ``group, from_year, to_year, reason``, as `mask_transitions` takes it. They are those
+            of stale years, of rebounds, and of any other year right after a stale one: its
+            turnover is that of two years, whether or not it stands out. Bunched years are not
+            among them: their changes did happen, in that year or one of its neighbours.
+        """
+        frame = self.frame
+        groups = frame.groupby("group", sort=False)
+        follows = groups["flag"].shift().eq("stale") & groups["year"].diff().eq(1)
+        follows &= ~frame["flag"].isin(["stale", "rebound", "no data"])
+        reason = frame["flag"].mask(follows, AFTER)
+        chosen = frame[reason.isin(["stale", "rebound", AFTER])]
+        first = chosen["year"] - (self.dating == "lag")
+        made = chosen.assign(from_year=first, to_year=first + 1, reason=reason)
+        return made[TRANSITION].reset_index(drop=True)
+
+    def summary(self) -> str:
+        """Return the flagged group-years as a table, and how they were found."""
+        tested = int(self.frame["expected_share"].notna().sum())
+        shown = self.flagged()[["group", "year", "n_units", "turnover_share", "expected_share",
+                                "score", "flag"]]  # fmt: skip
+        shown = shown.astype({"group": "str", "year": "str"})
+        untested = int((self.frame["flag"] == "untested").sum())
+        notes = [
+            f"{len(shown)} of {tested} group-years that could be tested are flagged; {untested} "
+            "could not.",
+            "Where all years are sound, the chance of any flag is about "
+            f"{self.false_flag_rate:.0%}. Overdispersion {self.overdispersion:.4f}. "
+            f"Years are dated by {self.dating}.",
+        ]
+        return tables.to_text(tables.format_frame(shown), notes)
+
+    def plot(self) -> Figure:
+        """Draw turnover by group and year, flagged cells in frames."""
+        data = self.frame.rename(columns={"turnover_share": "share", "flag": "mark"})
+        end = "later" if self.dating == "lag" else "earlier"
+        return heatmap.heatmap_figure(
+            data, FLAGS, "Turnover by group and year", f"each change in the {end} of its two years",
+            "Units with a new leader, %",
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
+def find_stale_years(
+    turnover: pd.DataFrame, *, dating: Dating = "lag", false_flag_rate: float = 0.05
+) -> StaleYears:
+    """Find group-years whose turnover is too low to be true, and the rebounds after them.
+
+    A roster that was photographed twice within nearly one school year, or copied, shows hardly
+    any turnover, and the changes of two years in the next. Both are artefacts of the dates, and
+    an event study that believes them dates changes a year late.
+
+    Parameters
+    ----------
+    turnover : DataFrame
+        ``group, year, n_units, turnover_share``, such as `roster_turnover` gives. Years without
+        a share may be left out.
+    dating : {"lag", "lead"}
+        Of its years.
+    false_flag_rate : float
+        Chance of any flag at all in a table whose years are all sound.
+
+    Returns
+    -------
+    StaleYears
+
+    Raises
+    ------
+    DataError
+        Columns or values that are missing or impossible, or a group-year with two rows.
+    SpecError
+        An unknown dating, or a rate outside (0, 1).
+    IdentificationError
+        No group has five years with a share.
+
+    Notes
+    -----
+    *What is expected.* Shares are put on the angular scale, 2 arcsin √share (Anscombe 1948),
+    on which the variance is 1/n for a binomial share and 1/n + ρ for one whose rate varies from
+    year to year with intra-class correlation ρ. A group-year is expected at the median of the
+    group's other years plus the year's effect, the median over the other groups of what they
+    have above their own medians. Year effects are shrunk by their variance over that and its
+    noise (empirical Bayes), to nothing where they are noise; a year with fewer than four groups
+    has none. Medians, and a leave-one-out rule, keep the years that are sought from hiding
+    themselves.
+
+    *How far from it is far.* ρ is estimated from the distances to these predictions by Huber's
+    scale, which caps large ones, and one standard error is added, because an overdispersion that
+    is too small flags sound years. The tails are those of the beta-binomial with the expected
+    share, the correlation being ρ plus the variance of the prediction: exact for small groups.
+
+    *Two steps.* A year is stale if its turnover is too low by itself, or if it is low and the next
+    year high: the larger of the two tails, squared, is the chance that both are so small. Twice
+    the smaller of these two p-values is adjusted over all group-years (Benjamini and Hochberg
+    1995), at half the false-flag rate. A year right after a stale one is then a rebound if its
+    upper tail alone is at most the false-flag rate. Of all other years, those too high at the
+    other half of the rate, adjusted in the same way, are a rebound if the group's year before has
+    no share, and are bunched if it has: the snapshot came late, or the one before it early.
+
+    A group of 30 units has a sound year without a single change often enough that a stale one
+    hardly stands out among hundreds: see the power that the tests state.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> shares = [0.17, 0.20, 0.15, 0.18, 0.01, 0.33, 0.16, 0.19, 0.14, 0.17]
+    >>> table = pd.DataFrame({
+    ...     "group": "KS", "year": range(2010, 2020), "n_units": 280, "turnover_share": shares})
+    >>> found = find_stale_years(table)
+    >>> found.flagged()[["year", "flag"]].to_numpy().tolist()
+    [[2014, 'stale'], [2015, 'rebound']]
+    >>> found.unknown_transitions()["from_year"].tolist()
+    [2013, 2014]
+    """
+    if dating not in DATINGS:
+        raise SpecError("dating", f"'{dating}' is no dating", how="'lag' or 'lead'")
+    if not 0 < false_flag_rate < 1:
+        raise SpecError("false_flag_rate", f"{false_flag_rate} is no rate", how="such as 0.05")
+    frame = _checked(turnover)
+    share, units = (_matrix(frame, c) for c in ("turnover_share", "n_units"))
+    n = np.where(share.notna(), units, np.nan)
+    count = np.rint(n * share.to_numpy(dtype=float))
+    angle = 2 * np.arcsin(np.sqrt((count + 3 / 8) / (n + 3 / 4)))
+    expected, variance, overdispersion = _expectation(angle, 1 / (n + 1 / 2))
+    mean = np.sin(expected / 2) ** 2
+    correlation = np.minimum(variance - 1 / (n + 1 / 2), 0.99)
+    low, high = count_tails(count, n, mean, correlation)
+    known, tested = share.notna().to_numpy(), np.isfinite(expected)
+    flag = np.full(share.shape, "", dtype=object)
+    flag[~tested], flag[~known] = "untested", "no data"
+    for name, mask in _flags(low, high, known, false_flag_rate).items():
+        flag[mask] = name
+    row, column = share.index.get_indexer(frame["group"]), share.columns.get_indexer(frame["year"])
+    score = (angle - expected) / np.sqrt(variance)
+    columns = {"expected_share": mean, "score": score, "p_low": low, "p_high": high, "flag": flag}
+    found = frame.assign(**{name: values[row, column] for name, values in columns.items()})
+    return StaleYears(found.astype({"flag": "str"}), overdispersion, dating, false_flag_rate)
+
+
+def _checked(turnover: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that are needed, sorted, or raise all faults."""
+    absent = [c for c in NEEDED if c not in turnover.columns]
+    if absent:
+        raise_faults([Fault("missing_column", "turnover", f"there is no column {', '.join(absent)}",
+                            "give a table such as roster_turnover makes", 0)])  # fmt: skip
+    frame = turnover[NEEDED].reset_index(drop=True)
+    share = frame["turnover_share"].to_numpy(dtype=float, na_value=np.nan)
+    n = frame["n_units"].to_numpy(dtype=float, na_value=np.nan)
+    empty = frame[["group", "year"]].isna().any(axis=1).to_numpy(dtype=bool)
+    no_share = (share < 0) | (share > 1)
+    no_count = np.isfinite(share) & ~(n >= 1)
+    twice = frame.duplicated(["group", "year"]).to_numpy(dtype=bool) & ~empty
+    faults = []
+    for rule, message, how, bad in (
+        ("missing_value", "rows have no group or year", "fill the cells", empty),
+        ("no_share", "shares lie outside 0 to 1", "divide percentages by 100", no_share),
+        ("no_count", "a share is known and n_units is not", "give the units that it is of",
+         no_count),
+        ("duplicate_row", "a group-year has several rows", "keep one of each", twice),
+    ):  # fmt: skip
+        faults += row_fault(rule, "turnover", message, how, frame, bad, tuple(NEEDED))
+    raise_faults(faults)
+    types = {"group": "str", "year": "int64", "turnover_share": "float64"}
+    return frame.astype(types).sort_values(["group", "year"], kind="stable", ignore_index=True)
+
+
+def _matrix(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return a column by group and year, every year between the first and the last."""
+    years = range(frame["year"].min(), frame["year"].max() + 1) if len(frame) else range(0)
+    table = frame.pivot(index="group", columns="year", values=column)
+    return table.reindex(columns=list(years)).astype(float)
+
+
+def _expectation(angle: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """Return the angle expected of each group-year, the variance about it, and overdispersion.
+
+    NaN where the group has too few other years. ``noise`` is the sampling variance.
+    """
+    known = np.isfinite(angle)
+    n_others = known.sum(axis=1, keepdims=True) - known
+    testable = known & (n_others >= MIN_YEARS)
+    if not testable.any():
+        raise IdentificationError(
+            "too_few_years", f"no group has {MIN_YEARS + 1} years with a share",
+            how="add years, or make the groups larger")  # fmt: skip
+    group, year = _median_polish(angle)
+    above = angle - group[:, None]
+    kept, spread = _shrinkage(above - year, noise, year)
+    without = _without_each(angle - kept * year, axis=1)
+    others = np.nan_to_num(_without_each(above.T, axis=1).T)
+    expected = np.where(testable, without + kept * others, np.nan)
+    total = np.where(known, noise, 0.0).sum(axis=1, keepdims=True)
+    share = MEDIAN_VARIANCE / np.maximum(n_others, 1)
+    of_others = share * (total - np.where(known, noise, 0.0)) / np.maximum(n_others, 1)
+    base = np.where(testable, noise + of_others + spread**2 * (1 - kept), np.nan)
+    slope = np.where(testable, 1 + share, np.nan)
+    rho = _overdispersion(angle - expected, base, slope, CAPPED_MEAN)
+    variance = base + rho * slope
+    rho += math.sqrt(SCALE_VARIANCE / testable.sum()) * np.nanmean(variance) / np.nanmean(slope)
+    return expected, base + rho * slope, float(rho)
+
+
+def _median_polish(angle: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the level of each group and the effect of each year (Tukey 1977), 0 for few groups."""
+    enough = np.isfinite(angle).sum(axis=0) >= MIN_GROUPS
+    year = np.zeros(angle.shape[1])
+    group = _median(angle)
+    if enough.any():
+        for _ in range(20):
+            year[enough] = _median((angle - group[:, None]).T[enough])
+            year[enough] -= np.median(year[enough])
+            group = _median(angle - year)
+    return group, year
+
+
+def _shrinkage(
+    residual: FloatArray, noise: FloatArray, year: FloatArray
+) -> tuple[FloatArray, float]:
+    """Return the share of each year's effect that is kept, and the effects' standard deviation."""
+    known = np.isfinite(residual)
+    n = known.sum(axis=0)
+    enough = n >= MIN_GROUPS
+    none = np.zeros(year.size)
+    if enough.sum() < MIN_YEARS:
+        return none, 0.0
+    n_fitted = residual.shape[0] + enough.sum() - 1
+    freedom = max(1 - n_fitted / known.sum(), 1 / known.sum())
+    rho = _overdispersion(residual, noise, np.ones_like(noise), CAPPED_MEAN * freedom)
+    total = np.where(known, noise + rho, 0.0).sum(axis=0)
+    of_median = np.where(enough, MEDIAN_VARIANCE * total / np.maximum(n, 1) ** 2, 0.0)
+    deviation = 1.4826 * float(np.median(np.abs(year[enough])))
+    spread = max(deviation**2 - float(of_median[enough].mean()), 0.0)
+    kept = np.where(enough, spread / (spread + of_median), 0.0) if spread else none
+    return kept, math.sqrt(spread)
+
+
+def _overdispersion(
+    residual: FloatArray, base: FloatArray, slope: FloatArray, wanted: float
+) -> float:
+    """Return ρ ≥ 0 at which the mean of capped squares of residual / √(base + ρ slope) is wanted."""
+    known = np.isfinite(residual) & np.isfinite(base)
+    square, base, slope = residual[known] ** 2, base[known], slope[known]
+
+    def excess(rho: float) -> float:
+        return float(np.minimum(square / (base + rho * slope), CAP**2).mean()) - wanted
+
+    return 0.0 if excess(0.0) <= 0 else float(optimize.brentq(excess, 0.0, 1e6))
+
+
+def _median(values: FloatArray) -> FloatArray:
+    """Return the median of each row over what is known, NaN where nothing is."""
+    return np.asarray(pd.DataFrame(values).median(axis=1).to_numpy(dtype=float))
+
+
+def _without_each(values: FloatArray, axis: int) -> FloatArray:
+    """Return for each cell the median of the other cells of its row."""
+    columns = [_median(np.delete(values, j, axis=axis)) for j in range(values.shape[1])]
+    return np.column_stack(columns)
+
+
+def _flags(
+    low: FloatArray, high: FloatArray, known: BoolArray, rate: float
+) -> dict[str, BoolArray]:
+    """Return the cells of each flag, from the two tails of every group-year."""
+    following = np.full(high.shape, np.nan)
+    following[:, :-1] = high[:, 1:]
+    both = both_small(low, following)
+    step = np.where(np.isnan(both), low, np.minimum(2 * np.minimum(low, both), 1.0))
+    stale = false_discovery(step.ravel()).reshape(low.shape) <= rate / 2
+    after, no_year_before = np.zeros_like(stale), np.zeros_like(stale)
+    after[:, 1:] = stale[:, :-1] & ~stale[:, 1:]
+    begun = np.maximum.accumulate(known, axis=1)
+    no_year_before[:, 1:] = begun[:, :-1] & ~known[:, :-1]
+    other = np.where(stale | after, np.nan, high)
+    too_high = false_discovery(other.ravel()).reshape(low.shape) <= rate / 2
+    rebound = (after & (high <= rate)) | (too_high & no_year_before)
+    return {"stale": stale, "rebound": rebound, "bunched": too_high & ~rebound}
