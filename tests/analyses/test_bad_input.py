@@ -733,6 +733,11 @@ CALLS: dict[str, tuple[Callable[[], Any], dict[str, int], str]] = {
         {"starts_after_observation": 1},
         "row 2: unit_id=2",
     ),
+    "a stop that nobody can have seen": (
+        lambda: cs.Tenures.from_spells(SPELLS, observed_until=2012.0),
+        {"stops_after_observation": 1},
+        "row 2: unit_id=2, leader_id=b, start=2011, stop=2013",
+    ),
     "gaps that may not be": (
         lambda: cs.Tenures.from_spells(
             SPELLS.assign(unit_id="1", start=[2010.0, 2012.5]), gaps="error"

@@ -39,11 +39,6 @@ COUNTING = [k for k in KERNELS if k.response is Counting]
 RANKS_ONLY = {"fit_cox", "fit_kaplan_meier", "fit_nelson_aalen"}
 ROUNDING, ITERATED, NUMERICAL = 1e-9, 1e-7, 1e-6
 
-UNDEFINED = pytest.mark.xfail(
-    strict=True, reason="two-way covariances of curves that end at zero are not looked at for NaN")
-every_kernel_but_curves_to_zero = pytest.mark.parametrize("kernel", [
-    pytest.param(k, marks=UNDEFINED) if k.name == "fit_kaplan_meier" else k for k in KERNELS
-], ids=str)
 every_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=str)
 every_counting_kernel = pytest.mark.parametrize("kernel", COUNTING, ids=str)
 
@@ -213,7 +208,7 @@ def shuffled(design: Design, order: np.ndarray) -> Design:
     )
 
 
-@every_kernel_but_curves_to_zero
+@every_kernel
 @DRAWS
 @given(recipe=recipes)
 def test_order_of_rows_does_not_matter(kernel: Kernel, recipe: Recipe) -> None:
@@ -235,7 +230,7 @@ def by_old_label(fit: Fit, old: dict[str, str]) -> np.ndarray:
     return np.lexsort([fit.keys["time"], groups])
 
 
-@every_kernel_but_curves_to_zero
+@every_kernel
 @DRAWS
 @given(recipe=recipes)
 def test_labels_of_effects_and_clusters_do_not_matter(kernel: Kernel, recipe: Recipe) -> None:
@@ -260,7 +255,7 @@ def test_labels_of_effects_and_clusters_do_not_matter(kernel: Kernel, recipe: Re
         assert w.n_clusters == v.n_clusters
 
 
-@every_kernel_but_curves_to_zero
+@every_kernel
 @DRAWS
 @given(recipe=recipes)
 def test_arrays_are_not_written_to(kernel: Kernel, recipe: Recipe) -> None:

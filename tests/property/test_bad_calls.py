@@ -111,7 +111,6 @@ def test_no_events(make: Callable[..., cs.Result]) -> None:
     refused(IdentificationError, "no_events", lambda: make(rows=ROWS.assign(event=0)))
 
 
-@pytest.mark.xfail(strict=True, reason="separation is looked for after convergence only")
 @pytest.mark.parametrize("sign", [1, -1])
 def test_separation_in_cox_is_named(sign: int) -> None:
     event = ROWS["event"] * (ROWS["b"] != 3)

@@ -40,12 +40,12 @@ from simulation.simulations import (
     PRE,
     RICH,
     SHOCK_SD,
+    SLACK,
     SLOPE,
     YEARS,
     assert_near,
     assert_share,
     assert_unbiased,
-    dipped,
     in_chunks,
     panels,
     replications,
@@ -86,39 +86,40 @@ def stayers_path(path: tuple[float, ...], k: int) -> float:
     return float(share @ path_at(path, PRE + longer + k + 1))
 
 
-def truth_of(path: tuple[float, ...], base: str) -> np.ndarray:
+def truth_of(path: tuple[float, ...], *bases: str) -> np.ndarray:
     after = path_at(path, np.arange(POST + 1))
-    return np.append(on(base, after), after.mean())
+    return np.concatenate([np.append(on(base, after), after.mean()) for base in bases])
 
 
 # --- size, bias and coverage over many worlds -----------------------------------------------------
 
 
 def test_size_where_changes_do_nothing() -> None:
-    draws = replications(160, 150, 1, NOTHING, "t-1")
-    assert_share(draws.rejections("pooled"), draws.n, 0.05)
+    draws = replications(160, 150, 1, NOTHING, shock_ar=0.5)
+    assert_share(draws.rejections("t-1 pooled"), draws.n, 0.05)
     assert_unbiased(draws, 0.0)
 
 
 def test_bias_and_coverage_where_changes_do_something() -> None:
-    draws = replications(160, 150, 2, RETURNS, "t-1")
+    draws = replications(120, 150, 2, RETURNS, **RICH)
     truth = truth_of(RETURNS, "t-1")
     assert_unbiased(draws, truth)
     assert_share(draws.covered(truth), draws.n, 0.95)
-    assert draws.rejections("pooled") > 0.7 * draws.n, "or the test of coverage shows little"
+    assert draws.rejections("t-1 pooled") > 0.7 * draws.n, "or coverage would show little"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("path", [NOTHING, RETURNS], ids=["nothing", "returns"])
-def test_bias_coverage_and_size_at_length(path: tuple[float, ...], base: str) -> None:
-    draws = in_chunks(replications, 2_000, 400, 3, path, base)
-    truth = truth_of(path, base)
-    print(f"\n{base}, path {path}", draws.table(truth))
+def test_bias_coverage_and_size_at_length(path: tuple[float, ...]) -> None:
+    options = RICH if any(path) else {"shock_ar": 0.5}
+    draws = in_chunks(replications, 2_000, 400, 3, path, tuple(BASES), **options)
+    truth = truth_of(path, *BASES)
+    print(f"\nstacked event study, path {path}", draws.table(truth))
     assert_unbiased(draws, truth)
-    assert_share(draws.covered(truth), draws.n, 0.95)
+    assert_share(draws.covered(truth), draws.n, 0.95, SLACK)
     if not any(path):
-        assert_share(draws.rejections("pooled"), draws.n, 0.05)
+        for base in BASES:
+            assert_share(draws.rejections(f"{base} pooled"), draws.n, 0.05, SLACK)
 
 
 # --- what the effects are -------------------------------------------------------------------------
@@ -210,11 +211,9 @@ def test_where_shocks_persist_the_lags_are_better_than_both() -> None:
 
 @pytest.mark.slow
 def test_size_is_lost_on_base_t_minus_1_alone() -> None:
-    """Leaders leave after bad years: tests of an effect that is zero, with passing shocks."""
-    counts = {}
-    for base in ("t-1", "early"):
-        draws = in_chunks(dipped, 400, 400, 4, base)
-        print(f"\n{base}, exits after bad years", draws.table(0.0))
-        counts[base] = draws.rejections("pooled") / draws.n
-    assert counts["t-1"] > 0.95
-    assert_share(round(400 * counts["early"]), 400, 0.05)
+    """Leaders leave after bad years, shocks pass, and changes do nothing."""
+    n = 400
+    draws = in_chunks(replications, n, 400, 4, NOTHING, ("t-1", "early"), dip_slope=SLOPE)
+    print("\nexits after bad years", draws.table(0.0))
+    assert draws.rejections("t-1 pooled") > 0.95 * n
+    assert_share(draws.rejections("early pooled"), n, 0.05, SLACK)

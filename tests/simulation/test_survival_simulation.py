@@ -24,6 +24,7 @@ from simulation.simulations import (
     LOG_HR_PARTNER,
     MC_SDS,
     PROGRAM_HAZARD,
+    SLACK,
     Draws,
     assert_near,
     assert_share,
@@ -74,7 +75,7 @@ def test_who_ignores_late_entry_takes_survivors_for_the_rule(programs: pd.DataFr
 
 
 def test_hazard_ratios_over_worlds() -> None:
-    draws = hazard_replications(120, 120, 32, LOG_HR)
+    draws = hazard_replications(100, 120, 32, LOG_HR)
     assert_unbiased(draws, TRUTH, allowance=ALLOWANCE * LOG_HR)
     assert_share(draws.covered(TRUTH), draws.n, 0.95)
 
@@ -86,9 +87,9 @@ def test_hazard_ratios_over_worlds_at_length(log_hr: float) -> None:
     truth = np.array([log_hr, LOG_HR_PARTNER])
     print(f"\nhazard ratios, truth {log_hr}", draws.table(truth))
     assert_unbiased(draws, truth, allowance=ALLOWANCE * LOG_HR)
-    assert_share(draws.covered(truth), draws.n, 0.95)
+    assert_share(draws.covered(truth), draws.n, 0.95, SLACK)
     if log_hr == 0:
-        assert_share(draws.rejections("champion_gone"), draws.n, 0.05)
+        assert_share(draws.rejections("champion_gone"), draws.n, 0.05, SLACK)
 
 
 # --- survival -------------------------------------------------------------------------------------
@@ -135,8 +136,8 @@ def test_clustered_survival_at_length() -> None:
         print(f"\nKaplan-Meier, {name}", found[name].table(truth))
     print("\nCox, clustered", found["cox clustered"].table(0.0))
     assert_unbiased(found["clustered"], truth)
-    assert_share(found["clustered"].covered(truth), 2_000, 0.95)
-    assert_share(found["cox clustered"].rejections("x"), 2_000, 0.05)
+    assert_share(found["clustered"].covered(truth), 2_000, 0.95, SLACK)
+    assert_share(found["cox clustered"].rejections("x"), 2_000, 0.05, SLACK)
 
 
 # --- tenure ---------------------------------------------------------------------------------------

@@ -298,6 +298,38 @@ def test_a_vacancy_before_a_late_entry_is_seen_up_to_the_start() -> None:
     )
 
 
+@pytest.mark.parametrize("hair", [0.0, 1e-12, -1e-12])
+def test_a_hair_from_the_turn_is_the_turn(hair: float) -> None:
+    made = panel(
+        f"""
+        leader_id  start            stop
+        a          {2010 + hair!r}  {2012 + hair!r}
+        b          {2012 + hair!r}  {2013 + hair!r}
+        c          {2013.5}         {2014 + hair!r}
+        """
+    )
+    assert_shows(
+        made.exposure,
+        """
+        school_year_end  leader_id  exposure_share
+        2010             a          1
+        2011             a          1
+        2012             b          1
+        2013             c          0.5
+        """,
+    )
+    assert_shows(
+        made.frame,
+        """
+        school_year_end  leader_id  exposure_share  vacancy_share  n_entries  n_exits
+        2010             a          1               0              1          0
+        2011             a          1               0              0          1
+        2012             b          1               0              1          1
+        2013             c          0.5             0.5            1          1
+        """,
+    )
+
+
 def test_units_and_roles_do_not_mix() -> None:
     tenures = spells("""
         unit_id  role  leader_id  start  stop

@@ -207,7 +207,7 @@ def _grid(panel: Panel, outcome: str) -> Grid:
     observed[u, year - first] = (frame["observed_share"] >= MOST_OF_THE_YEAR).to_numpy()
     changes, undated = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     events = panel.events
-    at = (units.get_indexer(events["unit_id"]),
+    at = (units.get_indexer(pd.Index(events["unit_id"])),
           events["school_year_end"].to_numpy(dtype=np.int64) - first)
     np.add.at(changes, at, 1)
     np.add.at(undated, at, (~events["is_date_known"]).to_numpy().astype(np.int64))
@@ -222,7 +222,7 @@ def _starts(panel: Panel, units: pd.Index, first: int, shape: tuple[int, int]) -
     spell = spell[~spell["left_censored"] & (spell["entry"] <= spell["start"] + CLOCK)]
     year = np.floor(spell["start"].to_numpy(dtype=float) + CLOCK).astype(np.int64)
     starts = np.zeros(shape, dtype=bool)
-    starts[units.get_indexer(spell["unit_id"]), year - first] = True
+    starts[units.get_indexer(pd.Index(spell["unit_id"])), year - first] = True
     return starts
 
 

@@ -82,7 +82,7 @@ def complete_rows(
         lost[f"without {column}"] = int((kept & missing).sum())
         kept &= ~missing
     if weights is not None:
-        value = as_floats(data[weights])
+        value = numeric(data, weights)
         if (value[kept] < 0).any():
             raise SpecError("weights", f"'{weights}' has negative values",
                             where=[str(i) for i in data.index[kept & (value < 0)]])

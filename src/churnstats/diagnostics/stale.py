@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FLAGS = ("stale", "rebound", "bunched")
 AFTER = "after a stale year"
+RESULTS = ("expected_share", "score", "p_low", "p_high", "flag")
 NEEDED = ["group", "year", "n_units", "turnover_share"]
 # Other years that a group must have, and groups that a year must, to say what to expect.
 MIN_YEARS, MIN_GROUPS = 4, 4
@@ -173,6 +174,8 @@ def find_stale_years(
     upper tail alone is at most the false-flag rate. Of all other years, those too high at the
     other half of the rate, adjusted in the same way, are a rebound if the group's year before has
     no share, and are bunched if it has: the snapshot came late, or the one before it early.
+    Then all is done once more, the flagged years telling nothing about others (but in groups
+    that would keep fewer than five).
 
     A group of 30 units has a sound year without a single change often enough that a stale one
     hardly stands out among hundreds: see the power that the tests state.
@@ -197,21 +200,44 @@ def find_stale_years(
     share, units = (_matrix(frame, c) for c in ("turnover_share", "n_units"))
     n = np.where(share.notna(), units, np.nan)
     count = np.rint(n * share.to_numpy(dtype=float))
+    known = np.isfinite(n)
+    found = _test(count, n, known, false_flag_rate)
+    sound = known & ~np.isin(found.flag, FLAGS)
+    enough = sound.sum(axis=1, keepdims=True) > MIN_YEARS
+    found = _test(count, n, np.where(enough, sound, known), false_flag_rate)
+    row = share.index.get_indexer(pd.Index(frame["group"]))
+    column = share.columns.get_indexer(pd.Index(frame["year"]))
+    cells = {name: getattr(found, name)[row, column] for name in RESULTS}
+    table = frame.assign(**cells).astype({"flag": "str"})
+    return StaleYears(table, found.overdispersion, dating, false_flag_rate)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """Results by group and year: arrays of one shape."""
+
+    expected_share: FloatArray
+    score: FloatArray
+    p_low: FloatArray
+    p_high: FloatArray
+    flag: np.ndarray
+    overdispersion: float
+
+
+def _test(count: FloatArray, n: FloatArray, used: BoolArray, rate: float) -> _Tested:
+    """Test every group-year against what those that are ``used`` lead to expect."""
+    known = np.isfinite(n)
     angle = 2 * np.arcsin(np.sqrt((count + 3 / 8) / (n + 3 / 4)))
-    expected, variance, overdispersion = _expectation(angle, 1 / (n + 1 / 2))
+    expected, variance, overdispersion = _expectation(angle, 1 / (n + 1 / 2), used)
     mean = np.sin(expected / 2) ** 2
-    correlation = np.minimum(variance - 1 / (n + 1 / 2), 0.99)
-    low, high = count_tails(count, n, mean, correlation)
-    known, tested = share.notna().to_numpy(), np.isfinite(expected)
-    flag = np.full(share.shape, "", dtype=object)
-    flag[~tested], flag[~known] = "untested", "no data"
-    for name, mask in _flags(low, high, known, false_flag_rate).items():
+    low, high = count_tails(count, n, mean, np.minimum(variance - 1 / (n + 1 / 2), 0.99))
+    flag = np.full(n.shape, "", dtype=object)
+    flag[~np.isfinite(expected)] = "untested"
+    flag[~known] = "no data"
+    for name, mask in _flags(low, high, known, rate).items():
         flag[mask] = name
-    row, column = share.index.get_indexer(frame["group"]), share.columns.get_indexer(frame["year"])
     score = (angle - expected) / np.sqrt(variance)
-    columns = {"expected_share": mean, "score": score, "p_low": low, "p_high": high, "flag": flag}
-    found = frame.assign(**{name: values[row, column] for name, values in columns.items()})
-    return StaleYears(found.astype({"flag": "str"}), overdispersion, dating, false_flag_rate)
+    return _Tested(mean, score, low, high, flag, overdispersion)
 
 
 def _checked(turnover: pd.DataFrame) -> pd.DataFrame:
@@ -227,9 +253,12 @@ def _checked(turnover: pd.DataFrame) -> pd.DataFrame:
     no_share = (share < 0) | (share > 1)
     no_count = np.isfinite(share) & ~(n >= 1)
     twice = frame.duplicated(["group", "year"]).to_numpy(dtype=bool) & ~empty
+    year = pd.to_numeric(frame["year"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    no_year = ~empty & ~(year % 1 == 0)
     faults = []
     for rule, message, how, bad in (
         ("missing_value", "rows have no group or year", "fill the cells", empty),
+        ("not_a_year", "years are no whole numbers", "correct these cells", no_year),
         ("no_share", "shares lie outside 0 to 1", "divide percentages by 100", no_share),
         ("no_count", "a share is known and n_units is not", "give the units that it is of",
          no_count),
@@ -248,33 +277,37 @@ def _matrix(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.reindex(columns=list(years)).astype(float)
 
 
-def _expectation(angle: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+def _expectation(
+    angle: FloatArray, noise: FloatArray, used: BoolArray
+) -> tuple[FloatArray, FloatArray, float]:
     """Return the angle expected of each group-year, the variance about it, and overdispersion.
 
-    NaN where the group has too few other years. ``noise`` is the sampling variance.
+    NaN where the group has too few other years. ``noise`` is the sampling variance; only cells
+    that are ``used`` say anything of others.
     """
-    known = np.isfinite(angle)
-    n_others = known.sum(axis=1, keepdims=True) - known
-    testable = known & (n_others >= MIN_YEARS)
+    n_others = used.sum(axis=1, keepdims=True) - used
+    testable = np.isfinite(angle) & (n_others >= MIN_YEARS)
     if not testable.any():
         raise IdentificationError(
             "too_few_years", f"no group has {MIN_YEARS + 1} years with a share",
             how="add years, or make the groups larger")  # fmt: skip
-    group, year = _median_polish(angle)
-    above = angle - group[:, None]
+    clean = np.where(used, angle, np.nan)
+    group, year = _median_polish(clean)
+    above = clean - group[:, None]
     kept, spread = _shrinkage(above - year, noise, year)
-    without = _without_each(angle - kept * year, axis=1)
-    others = np.nan_to_num(_without_each(above.T, axis=1).T)
+    without = _without_each(clean - kept * year)
+    others = np.nan_to_num(_without_each(above.T).T)
     expected = np.where(testable, without + kept * others, np.nan)
-    total = np.where(known, noise, 0.0).sum(axis=1, keepdims=True)
+    own = np.where(used, noise, 0.0)
     share = MEDIAN_VARIANCE / np.maximum(n_others, 1)
-    of_others = share * (total - np.where(known, noise, 0.0)) / np.maximum(n_others, 1)
+    of_others = share * (own.sum(axis=1, keepdims=True) - own) / np.maximum(n_others, 1)
     base = np.where(testable, noise + of_others + spread**2 * (1 - kept), np.nan)
     slope = np.where(testable, 1 + share, np.nan)
-    rho = _overdispersion(angle - expected, base, slope, CAPPED_MEAN)
-    variance = base + rho * slope
-    rho += math.sqrt(SCALE_VARIANCE / testable.sum()) * np.nanmean(variance) / np.nanmean(slope)
-    return expected, base + rho * slope, float(rho)
+    rho = _overdispersion(clean - expected, base, slope, CAPPED_MEAN)
+    n_cells = np.isfinite(clean - expected).sum()
+    error = math.sqrt(SCALE_VARIANCE / n_cells) * float(np.nanmean(base + rho * slope))
+    rho += error / float(np.nanmean(slope))
+    return expected, base + rho * slope, rho
 
 
 def _median_polish(angle: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -314,7 +347,7 @@ def _shrinkage(
 def _overdispersion(
     residual: FloatArray, base: FloatArray, slope: FloatArray, wanted: float
 ) -> float:
-    """Return ρ ≥ 0 at which the mean of capped squares of residual / √(base + ρ slope) is wanted."""
+    """Return ρ ≥ 0 at which capped squares of residual / √(base + ρ slope) have the mean wanted."""
     known = np.isfinite(residual) & np.isfinite(base)
     square, base, slope = residual[known] ** 2, base[known], slope[known]
 
@@ -325,14 +358,20 @@ def _overdispersion(
 
 
 def _median(values: FloatArray) -> FloatArray:
-    """Return the median of each row over what is known, NaN where nothing is."""
-    return np.asarray(pd.DataFrame(values).median(axis=1).to_numpy(dtype=float))
+    """Return medians over the last axis of what is known, NaN where nothing is."""
+    ordered = np.sort(values, axis=-1)
+    n = np.isfinite(values).sum(axis=-1, keepdims=True)
+    middle = [
+        np.take_along_axis(ordered, at, axis=-1) for at in (np.maximum(n - 1, 0) // 2, n // 2)
+    ]
+    median = np.where(n > 0, (middle[0] + middle[1]) / 2, np.nan)
+    return np.asarray(median[..., 0])
 
 
-def _without_each(values: FloatArray, axis: int) -> FloatArray:
+def _without_each(values: FloatArray) -> FloatArray:
     """Return for each cell the median of the other cells of its row."""
-    columns = [_median(np.delete(values, j, axis=axis)) for j in range(values.shape[1])]
-    return np.column_stack(columns)
+    own = np.eye(values.shape[1], dtype=bool)
+    return _median(np.where(own, np.nan, values[:, None, :]))
 
 
 def _flags(

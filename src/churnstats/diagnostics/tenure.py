@@ -12,7 +12,7 @@ from churnstats.display import tables
 from churnstats.estimators.curves import kaplan_meier
 from churnstats.estimators.linear import linear_model
 from churnstats.inference.result import Result
-from churnstats.inference.vcov import Cluster
+from churnstats.inference.vcov import Classical, Cluster
 from churnstats.records.tenures import Tenures
 
 # A product that is one half on paper may end up a few units in the last place above it.
@@ -71,7 +71,7 @@ def tenure_summary(
         School-year time at which incumbents are counted; by default the middle of the time
         under observation, so that most of them have left since.
     level : float
-        Coverage of the intervals, clustered by unit.
+        Coverage of the intervals, clustered by unit; a single unit has none.
 
     Returns
     -------
@@ -104,14 +104,17 @@ def tenure_summary(
                         how="choose a time under observation")
     here["elapsed"] = moment - here["start"]
     done = known[known["exited"] == 1]
+    several = known["unit_id"].nunique() > 1
     survival = kaplan_meier(
-        known, entry="entry_years", exit="years", event="exited", vcov=Cluster("unit_id"),
-        level=level, time_label="years in post")
+        known, entry="entry_years", exit="years", event="exited", level=level,
+        vcov=Cluster("unit_id") if several else Classical(), time_label="years in post")
+    median, *band = median_survival(survival)
     rows = [
         ("completed spells", "mean", *_mean(done, "years", level), len(done), 0),
         ("completed spells", "median", float(done["years"].median()), np.nan, np.nan,
          len(done), 0),
-        ("Kaplan-Meier, late entry", "median", *median_survival(survival), len(known),
+        ("Kaplan-Meier, late entry", "median", median,
+         *(band if several else (np.nan, np.nan)), len(known),
          int((known["exited"] == 0).sum())),
         ("incumbents, elapsed", "mean", *_mean(here, "elapsed", level), len(here), 0),
         ("incumbents, completed", "mean", *_mean(here, "years", level), len(here),

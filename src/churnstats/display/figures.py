@@ -118,17 +118,22 @@ def survival_figure(
     title, ylabel, xlabel : str
     level : float
     """
-    groups = list(dict.fromkeys(data["group"]))
+    groups = list(dict.fromkeys(risk["group"]))
     height = 4.0 + 0.28 * len(groups)
     figure, _ = new_figure(7.0, height, n_rows=0)
     grid = figure.add_gridspec(2, 1, height_ratios=[4.0, 0.35 + 0.25 * len(groups)])
     ax = figure.add_subplot(grid[0])
     table = figure.add_subplot(grid[1], sharex=ax)
     _plain(ax)
-    for j, name in enumerate(groups):
-        _curve(ax, data[data["group"] == name], PALETTE[j % len(PALETTE)], str(name) or "all",
-               start=0.0 if "cumulative" in ylabel.lower() else 1.0)
     ticks = np.unique(risk["time"].to_numpy(dtype=float))
+    start = 0.0 if "cumulative" in ylabel.lower() else 1.0
+    for j, name in enumerate(groups):
+        color, part = PALETTE[j % len(PALETTE)], data[data["group"] == name]
+        if part.empty:  # nobody in the group had the event: the curve never leaves its start
+            ax.plot([0.0, ticks[-1]], [start, start], color=color, linewidth=1.5,
+                    label=str(name) or "all")
+        else:
+            _curve(ax, part, color, str(name) or "all", start)
     _risk_table(table, risk, groups, ticks)
     ax.set_xticks(ticks)
     ax.set_ylim(bottom=0)

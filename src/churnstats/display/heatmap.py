@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Colour and line of each kind of mark: told apart without colours too.
 PENS = ((PALETTE[1], "-"), (PALETTE[3], (0, (2.2, 1.1))), (INK, (0, (0.8, 0.8))))
+BLANK = "#eceff1"
 MAX_GROUPS, MAX_YEARS = 60, 40
 
 
@@ -45,32 +46,38 @@ def heatmap_figure(
     >>> figure = heatmap_figure(data, ["low"], "Turnover", "", "Units with a new leader, %")
     """
     from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import Patch
 
     groups = list(dict.fromkeys(data["group"]))
-    years = np.arange(data["year"].min(), data["year"].max() + 1)
+    seen = data.loc[data["share"].notna(), "year"]
+    seen = seen if len(seen) else data["year"]
+    years = np.arange(seen.min(), seen.max() + 1)
     share = data.pivot(index="group", columns="year", values="share").reindex(
         index=groups, columns=years
     )
     percent = 100 * share.to_numpy(dtype=float)
     width = max(6.0, 1.7 + 0.34 * years.size)
-    figure, (ax,) = new_figure(width, 1.7 + 0.28 * len(groups))
+    figure, (ax,) = new_figure(width, 1.9 + 0.27 * len(groups))
     ax.grid(visible=False)
-    ax.set_facecolor("#f1f3f4")
+    ax.set_facecolor(BLANK)
     known = percent[np.isfinite(percent)]
     top = max(1.0, float(known.max())) if known.size else 1.0
     ramp = LinearSegmentedColormap.from_list("churnstats", ["#fbfcfd", "#a9c5d8", ACCENT])
     mesh = ax.pcolormesh(
-        years, np.arange(len(groups)), np.ma.masked_invalid(percent), cmap=ramp, vmin=0.0,
-        vmax=top, edgecolors="white", linewidth=1.0,
+        np.arange(years.size + 1) + years[0] - 0.5, np.arange(len(groups) + 1) - 0.5,
+        np.ma.masked_invalid(percent), cmap=ramp, vmin=0.0, vmax=top, edgecolors="white",
+        linewidth=1.0,
     )  # fmt: skip
     if len(groups) <= MAX_GROUPS and years.size <= MAX_YEARS:
         _numbers(ax, percent, years, top)
     handles = _frames(ax, data, groups, marks)
+    if known.size < percent.size:
+        handles.append(Patch(facecolor=BLANK, edgecolor=SOFT, linewidth=0.6, label="no share"))
     _axes(ax, groups, years)
     bar = figure.colorbar(mesh, ax=ax, fraction=0.025, pad=0.012, aspect=14)
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=8, length=2, colors=INK)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     ax.set_title(title, fontsize=11, loc="left", color=INK)
     ax.set_title(subtitle, fontsize=8, loc="right", color=INK)
     if handles:
@@ -86,32 +93,33 @@ def _numbers(ax: Axes, percent: np.ndarray, years: np.ndarray, top: float) -> No
         value = float(percent[i, j])
         ax.text(
             years[j], i, f"{value:.0f}", ha="center", va="center", fontsize=7,
-            color="white" if value > 0.62 * top else INK,
+            color="white" if value > 0.76 * top else INK,
         )  # fmt: skip
 
 
 def _frames(ax: Axes, data: pd.DataFrame, groups: list[str], marks: Sequence[str]) -> list[Patch]:
-    """Frame marked cells; return the legend's entries with the number of cells."""
+    """Frame marked cells on white; return the legend's entries with the number of cells."""
     from matplotlib.patches import Rectangle
 
     handles: list[Patch] = []
     for mark, (color, line) in zip(marks, PENS, strict=False):
         part = data[data["mark"] == mark]
+        pens = (("white", "-", 3.8), (color, line, 1.9))
         for group, year in zip(part["group"], part["year"], strict=True):
             corner = (year - 0.43, groups.index(group) - 0.42)
-            ax.add_patch(Rectangle(corner, 0.86, 0.84, fill=False, edgecolor=color,
-                                   linestyle=line, linewidth=1.8, zorder=4))  # fmt: skip
+            for pen, style, width in pens:
+                ax.add_patch(Rectangle(corner, 0.86, 0.84, fill=False, edgecolor=pen,
+                                       linestyle=style, linewidth=width, zorder=4))  # fmt: skip
         if len(part):
             handles.append(Rectangle((0, 0), 1, 1, fill=False, edgecolor=color, linestyle=line,
-                                     linewidth=1.8, label=f"{mark} ({len(part)})"))  # fmt: skip
+                                     linewidth=1.9, label=f"{mark} ({len(part)})"))  # fmt: skip
     return handles
 
 
 def _axes(ax: Axes, groups: list[str], years: np.ndarray) -> None:
     every = 1 if years.size <= MAX_YEARS else 5
     shown = years[::every] if every == 1 else years[years % every == 0]
-    turned = 45.0 if every == 1 and years.size > 8 else 0.0
-    ax.set_xticks(shown, [str(y) for y in shown], rotation=turned)
+    ax.set_xticks(shown, [str(y) for y in shown])
     ax.set_yticks(range(len(groups)), [str(g) for g in groups])
     ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.set_xlim(years[0] - 0.5, years[-1] + 0.5)

@@ -21,6 +21,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy import linalg
 
 from churnstats.core.errors import ConvergenceError, IdentificationError, SpecError
 from churnstats.core.types import BoolArray, FloatArray, IntArray
@@ -130,7 +131,9 @@ def _state(beta: FloatArray, a: Arrays) -> State:
     step = a.deaths.weight / denominator
     gram = (weighted * _at_risk(a, step)[:, None]).T @ a.x
     information = gram - (means * a.deaths.weight[:, None]).T @ means
-    loglik = float((a.w * (eta - shift))[a.event].sum() - a.deaths.weight @ np.log(denominator))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_sums = float(a.deaths.weight @ np.log(denominator))
+    loglik = float((a.w * (eta - shift))[a.event].sum() - log_sums)
     score = (a.x * a.w[:, None])[a.event].sum(axis=0) - a.deaths.weight @ means
     return State(loglik, score, (information + information.T) / 2, r, shift, step, means)
 
@@ -154,11 +157,12 @@ def _residuals(state: State, a: Arrays) -> tuple[FloatArray, FloatArray]:
     return scores, martingale
 
 
-def _maximise(a: Arrays) -> tuple[FloatArray, State, State, int]:
-    """Newton's method with step halving from zero; return beta, last and first state."""
+def _maximise(a: Arrays, names: tuple[str, ...]) -> tuple[FloatArray, State, int]:
+    """Newton's method with step halving from zero; return beta, its state and iterations."""
     beta = np.zeros(a.x.shape[1])
     first = state = _state(beta, a)
     for iteration in range(1, MAX_ITERATIONS + 1):
+        _check_separation(names, first, state)
         move = symmetric_inverse(state.information) @ state.score
         gain = float(move @ state.score)
         trial = _state(beta + move, a)
@@ -170,20 +174,30 @@ def _maximise(a: Arrays) -> tuple[FloatArray, State, State, int]:
             trial = _state(beta + move, a)
         beta, state = beta + move, trial
         if gain < DECREMENT:
-            return beta, state, first, iteration
+            _check_separation(names, first, state)
+            return beta, state, iteration
     raise ConvergenceError("cox", f"no convergence in {MAX_ITERATIONS} iterations")
 
 
-def _check_separation(names: tuple[str, ...], first: State, last: State) -> None:
-    """Raise when information about a coefficient has all but vanished: it runs to infinity."""
-    before = 1 / np.diag(symmetric_inverse(first.information))
-    after = 1 / np.diag(symmetric_inverse(last.information))
-    lost = [name for name, b, c in zip(names, before, after, strict=True) if c < SEPARATED * b]
-    if lost:
-        raise ConvergenceError(
-            "separation", "these terms separate those with the event from those without",
-            where=lost, how="leave them out, or merge categories in which all or none have it",
-        )
+def _check_separation(names: tuple[str, ...], first: State, state: State) -> None:
+    """Raise when the information on a combination of terms has all but vanished.
+
+    Its coefficient then runs to infinity. Information is compared with that at zero.
+    """
+    size = np.sqrt(np.diag(first.information))
+    units = np.outer(size, size)
+    try:
+        left, directions = linalg.eigh(state.information / units, first.information / units)
+    except linalg.LinAlgError:
+        left, directions = np.zeros(1), np.ones((len(names), 1))
+    if left[0] >= SEPARATED:
+        return
+    loading = np.abs(directions[:, 0])
+    lost = [n for n, share in zip(names, loading / loading.max(), strict=True) if share > 0.05]
+    raise ConvergenceError(
+        "separation", "these terms separate those with the event from those without",
+        where=lost, how="leave them out, or merge categories in which all or none have it",
+    )
 
 
 @kernel(Counting, variants=({"ties": "efron"}, {"ties": "breslow"}))
@@ -222,8 +236,7 @@ def fit_cox(design: Design, ties: Ties = "efron") -> Fit:
             "collinear", "these terms do not vary within the risk sets, or repeat others",
             where=[design.names[j] for j in lost], how="leave them out",
         )
-    beta, state, first, n_iterations = _maximise(a)
-    _check_separation(design.names, first, state)
+    beta, state, n_iterations = _maximise(a, design.names)
     bread = symmetric_inverse(state.information)
     scores, martingale = _residuals(state, a)
     baseline = pd.DataFrame({
@@ -311,6 +324,9 @@ def cox(
     >>> fit.coef.round(3).tolist()
     [0.752]
     """
+    if "~" in formula or "|" in formula:
+        raise SpecError("formula", f"'{formula}' names a response or absorbed effects",
+                        how="name regressors only; the response is exit= and event=, strata strata=")
     named = tuple(dict.fromkeys([*cluster_variables(vcov), *clusters]))
     columns = terms.Terms("", formula).columns()
     response, rows, ledger = counting.counting_rows(

@@ -133,8 +133,10 @@ def _curve(design: Design, survival: bool, labels: Sequence[str] | None) -> Fit:
     return Fit(
         estimator="Kaplan-Meier" if survival else "Nelson-Aalen",
         design=design, coef=coef,
-        names=tuple(f"{g} t={t:g}".strip() for g, t in zip(keys["group"], keys["time"],
-                                                         strict=True)),
+        names=tuple(
+            f"{g} t={np.format_float_positional(t, trim='-')}".strip()
+            for g, t in zip(keys["group"], keys["time"], strict=True)
+        ),
         influence=CurveInfluence(sets, event, w, hazard, divisor, factor),
         model_vcov=_independent_increments(variance, scale, sets.stratum), model_vcov_name=name,
         interval="log-log" if survival else "log", keys=keys,

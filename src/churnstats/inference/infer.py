@@ -102,7 +102,10 @@ def wald_test(values: FloatArray, vcov: FloatArray, df: float) -> WaldTest:
     that repeat each other) gives NaN: the test is not defined.
     """
     q = int(values.size)
-    finite = q > 0 and bool(np.isfinite(vcov).all())
+    finite = q > 0 and bool(np.isfinite(vcov).all()) and bool((np.diag(vcov) > 0).all())
+    if finite:
+        size = np.sqrt(np.diag(vcov))
+        values, vcov = values / size, vcov / np.outer(size, size)
     spectrum = linalg.eigvalsh(vcov) if finite else np.full(1, np.nan)
     if not spectrum[0] > spectrum[-1] * q * np.finfo(float).eps:
         return WaldTest(float("nan"), float("nan"), q, df)

@@ -165,6 +165,8 @@ class Result:
         >>> fit.lincom({"at x = 2": {"Intercept": 1, "x": 2}}).coef.round(3).tolist()
         [2.9]
         """
+        if not combinations:
+            raise SpecError("lincom", "no combination is given", how="name: {term: weight}")
         unknown = sorted({t for w in combinations.values() for t in w} - set(self.names))
         if unknown:
             raise SpecError("lincom", "no such terms", where=unknown,

@@ -22,9 +22,10 @@ def write(fields: Mapping[str, Any], directory: Path) -> Path:
     """Write the fields of a result; an existing one in the directory is replaced."""
     directory.mkdir(parents=True, exist_ok=True)
     choice: Covariance = fields["choice"]
-    frame = pd.DataFrame(choice.matrix, columns=list(fields["names"]))
-    frame.insert(0, "coef", fields["coef"])
+    frame = pd.DataFrame({"term": list(fields["names"]), "estimate": fields["coef"]})
     frame.to_parquet(directory / "estimates.parquet")
+    numbered = [str(j) for j in range(len(frame))]
+    pd.DataFrame(choice.matrix, columns=numbered).to_parquet(directory / "vcov.parquet")
     fields["keys"].reset_index(drop=True).to_parquet(directory / "keys.parquet")
     for name, table in fields["frames"].items():
         table.to_parquet(directory / f"frame_{name}.parquet")
@@ -47,6 +48,7 @@ def read(directory: Path, describe: Callable[..., Any]) -> dict[str, Any]:
     try:
         words = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         frame = pd.read_parquet(directory / "estimates.parquet")
+        matrix = pd.read_parquet(directory / "vcov.parquet").to_numpy(dtype=float)
         keys = pd.read_parquet(directory / "keys.parquet")
         frames = {n: pd.read_parquet(directory / f"frame_{n}.parquet") for n in words["frames"]}
     except (OSError, ValueError) as error:
@@ -57,10 +59,9 @@ def read(directory: Path, describe: Callable[..., Any]) -> dict[str, Any]:
     return {
         "description": describe(**{**description, "notes": tuple(description["notes"])}),
         "names": tuple(words["names"]),
-        "coef": frame["coef"].to_numpy(dtype=float),
+        "coef": frame["estimate"].to_numpy(dtype=float),
         "choice": Covariance(
-            frame.drop(columns="coef").to_numpy(dtype=float),
-            choice["label"], choice["small_sample"], float(choice["df"]),
+            matrix, choice["label"], choice["small_sample"], float(choice["df"]),
             choice["n_clusters"], tuple(choice["notes"]),
         ),
         "keys": keys, "frames": frames, "glance_values": words["glance_values"],

@@ -237,7 +237,8 @@ def _factor(fit: Fit, codes: list[IntArray], n_min: int, rule: SmallSample) -> f
 
 def _notes_on(matrix: FloatArray) -> tuple[str, ...]:
     """Say when a two-way covariance is no covariance: it is left as it is."""
-    values = linalg.eigvalsh(matrix)
+    known = np.isfinite(np.diag(matrix))
+    values = linalg.eigvalsh(matrix[np.ix_(known, known)])
     if values.min(initial=0.0) >= -1e-12 * max(values.max(initial=0.0), 0.0):
         return ()
     return (

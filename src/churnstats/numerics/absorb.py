@@ -47,7 +47,7 @@ def absorb(
     Raises
     ------
     ConvergenceError
-        When conjugate gradients do not reach a relative residual of 1e-12.
+        When conjugate gradients do not reach 1e-12 of the size of the columns.
     """
     if not effects:
         return columns.copy()
@@ -62,7 +62,10 @@ def absorb(
     if dummies.shape[1] <= DENSE_LEVELS:
         shift = _solve_dense(dummies, first, n_first, weights, right)
     else:
-        shift = _solve_iteratively(dummies, first, n_first, weights, right)
+        norms = np.sqrt(weights @ swept**2) * TOLERANCE
+        noise = np.sqrt(weights @ columns**2) * np.finfo(float).eps * 8
+        target = np.maximum(norms, noise)
+        shift = _solve_iteratively(dummies, first, n_first, weights, right, target)
     fitted = np.asarray(dummies @ shift)
     return np.asarray(swept - fitted + group_means(fitted, first, n_first, weights)[first])
 
@@ -109,6 +112,7 @@ def _solve_iteratively(
     n_first: int,
     weights: FloatArray,
     right: FloatArray,
+    target: FloatArray,
 ) -> FloatArray:
     """Solve S b = r for all right-hand sides by preconditioned conjugate gradients."""
     cross, total, gram = _cross(dummies, first, n_first, weights)
@@ -118,8 +122,6 @@ def _solve_iteratively(
         return np.asarray(gram @ b - cross.T @ ((cross @ b) / total[:, None]))
 
     solution, residual = np.zeros_like(right), right.copy()
-    size = np.sqrt((right * right / scale).sum(axis=0))
-    target = TOLERANCE * np.where(size > 0, size, 1.0)
     direction = residual / scale
     rho = (residual * direction).sum(axis=0)
     for _ in range(MAX_ITERATIONS):

@@ -22,6 +22,8 @@ def collinear_columns(gram: FloatArray, scale: FloatArray) -> IntArray:
         squares, given those before it, is below ``COLLINEAR`` times its scale is collinear.
     """
     k = gram.shape[0]
+    size = np.sqrt(np.where(np.diag(gram) > 0, np.diag(gram), 1.0))
+    gram, scale = gram / np.outer(size, size), scale / size**2
     found: list[int] = []
     kept: list[int] = []
     for j in range(k):
@@ -37,7 +39,15 @@ def collinear_columns(gram: FloatArray, scale: FloatArray) -> IntArray:
 
 
 def symmetric_inverse(matrix: FloatArray) -> FloatArray:
-    """Invert a symmetric positive definite matrix."""
-    factor = linalg.cho_factor(matrix)
-    inverse = linalg.cho_solve(factor, np.eye(matrix.shape[0]))
+    """Invert a symmetric positive definite matrix, whatever the units of its rows.
+
+    Raises
+    ------
+    LinAlgError
+        When it is not positive definite.
+    """
+    size = np.sqrt(np.where(np.diag(matrix) > 0, np.diag(matrix), 1.0))
+    units = np.outer(size, size)
+    factor = linalg.cho_factor(matrix / units)
+    inverse = linalg.cho_solve(factor, np.eye(matrix.shape[0])) / units
     return np.asarray((inverse + inverse.T) / 2)

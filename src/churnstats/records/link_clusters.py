@@ -1,7 +1,7 @@
 """Links to persons: joined spellings are one person, unless two of them can't be.
 
 Where a chain of links joins two that can't be one person, the weakest links of the chain are cut.
-Links of one score are cut together, so that the outcome depends on no order of rows or units.
+Links of one strength are cut together, so that the outcome depends on no order of rows or units.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def persons(n: int, links: Iterable[Pair]) -> IntArray:
 
 def cut_conflicts(
     links: Sequence[Pair],
-    scores: FloatArray,
+    strength: FloatArray,
     firm: Sequence[Pair],
     apart: Sequence[Pair],
     cells: Sequence[frozenset[Pair]],
@@ -57,7 +57,7 @@ def cut_conflicts(
     ----------
     links : sequence of (int, int)
         Pairs of spellings that rules link.
-    scores : array
+    strength : array
         One a link.
     firm : sequence of (int, int)
         Links that are never cut.
@@ -89,7 +89,7 @@ def cut_conflicts(
         at[int(whole[pair[0]])].append(pair)
     for root, numbers in held.items():
         edges = {i: _sorted(base[links[i][0]], base[links[i][1]]) for i in numbers}
-        for i in _cut_one(edges, scores, at[root]):
+        for i in _cut_one(edges, strength, at[root]):
             keep[i] = False
     return keep
 
@@ -108,12 +108,12 @@ def _shared_cells(base: IntArray, whole: IntArray, cells: Sequence[frozenset[Pai
     return {pair for held in holders.values() for pair in combinations(sorted(held), 2)}
 
 
-def _cut_one(edges: dict[int, Pair], scores: FloatArray, conflicts: list[Pair]) -> set[int]:
+def _cut_one(edges: dict[int, Pair], strength: FloatArray, conflicts: list[Pair]) -> set[int]:
     """Return the links to cut among those of one conflicted person, strongest links first."""
     forest = _Forest({m for pair in [*edges.values(), *conflicts] for m in pair})
     cut: set[int] = set()
-    for score in sorted({float(scores[i]) for i in edges}, reverse=True):
-        level = {i: pair for i, pair in edges.items() if scores[i] == score}
+    for level_strength in sorted({float(strength[i]) for i in edges}, reverse=True):
+        level = {i: pair for i, pair in edges.items() if strength[i] == level_strength}
         refused = _between_conflicts(forest, level, conflicts)
         cut |= refused
         for i in level.keys() - refused:
@@ -122,7 +122,7 @@ def _cut_one(edges: dict[int, Pair], scores: FloatArray, conflicts: list[Pair]) 
 
 
 def _between_conflicts(forest: _Forest, level: dict[int, Pair], conflicts: list[Pair]) -> set[int]:
-    """Return the links of one score that lie between two ends of a conflict."""
+    """Return the links of one strength that lie between two ends of a conflict."""
     joined = {i: (forest.find(a), forest.find(b)) for i, (a, b) in level.items()}
     trial = _Forest({m for pair in joined.values() for m in pair})
     for pair in joined.values():

@@ -21,7 +21,17 @@ NEVER_BY_DEFAULT = ("married", "other_given")
 AT_ANY_DISTANCE = ("same_key", "middle")
 WEAK = 0.5
 ACROSS = 0.85
-PAIR_COLUMNS = ["a", "b", "rule", "score", "decision", "evidence", "gap_years", "n_shared_years"]
+PAIR_COLUMNS = [
+    "a",
+    "b",
+    "rule",
+    "score",
+    "least",
+    "decision",
+    "evidence",
+    "gap_years",
+    "n_shared_years",
+]
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ def pairs_within(nodes: Nodes, rules: LinkRules) -> tuple[pd.DataFrame, list[tup
     Returns
     -------
     pairs : DataFrame
-        ``a, b`` (nodes), ``rule, score, decision, evidence, gap_years, n_shared_years``.
+        ``a, b`` (nodes), ``rule, score, least, decision, evidence, gap_years, n_shared_years``.
     apart : list of (int, int)
         Pairs that can't be one person, whoever is between them: two holders of a post in a year,
         and names that speak against it.
@@ -128,14 +138,16 @@ def pairs_within(nodes: Nodes, rules: LinkRules) -> tuple[pd.DataFrame, list[tup
             known[ask] = compare_names(one, other)
         alike = known[ask]
         at_once = len({y for _, y in nodes.cells[a] & nodes.cells[b]})
-        if at_once or (alike is not None and alike.contradicts):
+        asked = alike is not None and alike.contradicts and not _allowed(alike, rules)
+        if at_once or asked:
             apart.append((a, b))
         if alike is not None:
             years = nodes.years(a), nodes.years(b)
             gap, shared = year_gap(*years), len(years[0] & years[1])
             if alike.score >= WEAK or alike.rule == "suffix" or gap == 1:
                 decision, evidence = _decide(alike, gap, shared, at_once, rules)
-                found.append((a, b, alike.rule, alike.score, decision, evidence, gap, shared))
+                likeness = (alike.rule, alike.score, alike.least)
+                found.append((a, b, *likeness, decision, evidence, gap, shared))
     return pd.DataFrame(found, columns=PAIR_COLUMNS), apart
 
 
@@ -152,13 +164,18 @@ def _decide(
         when = f"in other posts of the unit in {shared} year(s)"
     if alike.rule not in rules.linked:
         return QUESTION, f"{when}; the rule does not link"
-    if alike.contradicts or alike.score < rules.min_score:
+    if not _allowed(alike, rules) and (alike.contradicts or alike.score < rules.min_score):
         return QUESTION, f"{when}; the names are not alike enough"
     if shared and alike.rule != "same_key":
         return QUESTION, when
     if gap > rules.max_gap_years and alike.rule not in AT_ANY_DISTANCE:
         return QUESTION, f"{when}, which is too long"
     return LINKED, when
+
+
+def _allowed(alike: Likeness, rules: LinkRules) -> bool:
+    """Tell whether the caller asked for a rule that never links by default."""
+    return alike.rule in NEVER_BY_DEFAULT and alike.rule in rules.linked
 
 
 def year_gap(one: set[int], other: set[int]) -> int:
@@ -273,7 +290,7 @@ def _chain(
         evidence = f"{expected:.3f} namesakes expected among {n_names} names{doubt}"
         gap, shared = year_gap(years[before], years[node]), len(years[before] & years[node])
         score = round(ACROSS * score * (1 - min(expected, 1.0)), 3)
-        found.append((before, node, rule, score, decision, evidence, gap, shared))
+        found.append((before, node, rule, score, score, decision, evidence, gap, shared))
     return found
 
 

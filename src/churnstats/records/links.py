@@ -231,7 +231,7 @@ def _with_overrides(
             years = [nodes.years(n) for n in pair]
             at[pair] = at[pair[::-1]] = len(rows)
             made: dict[Hashable, Any] = {"a": pair[0], "b": pair[1], "rule": "override"}
-            made |= {"score": np.nan, "cut": False}
+            made |= {"score": np.nan, "least": np.nan, "cut": False}
             made |= {"gap_years": year_gap(*years), "n_shared_years": len(years[0] & years[1])}
             rows.append(made)
         rows[at[pair]] |= {
@@ -252,14 +252,14 @@ def _settle(
     """Cut links that would make one person of two, and number the persons."""
     n = len(nodes.names)
     both = list(zip(pairs["a"].tolist(), pairs["b"].tolist(), strict=True))
-    score = pairs["score"].to_numpy(dtype=float)
+    least = pairs["least"].to_numpy(dtype=float)
     by_rule = ~pairs["override"].to_numpy(dtype=bool)
     firm = [(int(node[a]), int(node[b])) for a, b in decided.pairs(SAME)]
     never = [(int(node[a]), int(node[b])) for a, b in decided.pairs(DIFFERENT)]
 
     def keep(chosen: BoolArray, sure: list[Pair], apart: list[Pair], cells: Cells) -> BoolArray:
         at = np.flatnonzero(chosen)
-        stays = cut_conflicts([both[i] for i in at], score[at], sure, apart, cells)
+        stays = cut_conflicts([both[i] for i in at], least[at], sure, apart, cells)
         kept = np.zeros(len(pairs), dtype=bool)
         kept[at] = stays
         return kept

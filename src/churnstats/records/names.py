@@ -38,7 +38,8 @@ NOBODY = _words("vacant vacancy tbd tba tbh unfilled")
 NO_NAME = NOBODY | POSTS | INTERIM | _words("na n a none null nan unknown open pending")
 NO_NAME_TEXT = re.compile(
     r"(to be (named|determined|announced|hired|filled|decided)|no[tn]? (yet )?"
-    r"(named|known|applicable|available|assigned|filled|reported|listed)|no (one|name|data)|x+)"
+    r"(named|known|applicable|available|assigned|filled|reported|listed)|"
+    r"no (one|name|data)|t b [adh]|x+)"
 )
 _BEFORE, _AFTER = HONORIFICS | LEADING_HONORIFICS, HONORIFICS | DEGREES | set(SUFFIXES)
 _LETTERS = str.maketrans(
@@ -48,6 +49,16 @@ _MARKS = str.maketrans(
     dict.fromkeys("‘’ʼʻ`´′", "'") | dict.fromkeys("“”„«»", '"') | dict.fromkeys("‐‑‒–—−", "-")
 )
 _GARBLED = re.compile("[ÂÃÄÅâ][\u0080-\u00bf\u0152-\u0192\u02c6-\u02dc\u2013-\u2122]")
+_WORD, _LONG_WORD = re.compile(r"[^\W\d_]+"), re.compile(r"[^\W\d_]{2,}")
+_AND, _INITIAL = re.compile(r"[/&;+|]|\band\b"), re.compile(r"\b[an]\b")
+_MAY_BE_TWO = re.compile(r"[/&;+|\n]|\band\b")
+_SIMPLE = re.compile(r"[a-z ,]*")
+_POST = re.compile(rf"\b({'|'.join(sorted(INTERIM | POSTS))})\b")
+_ELISION = re.compile(r"\b([od])\s*'\s*(?=[^\W\d_])")
+_DEGREE = re.compile(r"\b(ph\. ?|ed\. ?|psy\.|m\.)(d|s|ed)\b(?!\w)")
+_ORDINAL = re.compile(r"\b[234](nd|rd|th)\b")
+_HYPHEN = re.compile(r"(?<=\w)\s?-\s?(?=\w{3})")
+_LOOSE_HYPHEN = re.compile(r"\s+-\s+|(?<!\w)-|-(?!\w)")
 _ORDINALS = {"2nd": "ii", "3rd": "iii", "4th": "iv"}
 
 
@@ -119,12 +130,12 @@ def parse_name(text: Any) -> PersonName:
     if text is None or (not isinstance(text, str) and pd.isna(text)):
         return PersonName(is_placeholder=True)
     plain = _plain(str(text))
-    words = re.findall(r"[^\W\d_]+", plain)
+    words = _WORD.findall(plain)
     phrase = " ".join(w for w in words if w not in INTERIM)
     is_interim = len(phrase.split()) < len(words)
     if NOBODY & set(words) or set(words) <= NO_NAME or NO_NAME_TEXT.fullmatch(phrase):
         return PersonName(is_placeholder=True, is_interim=is_interim)
-    if _names_two(plain):
+    if _MAY_BE_TWO.search(plain) and _names_two(plain):
         return PersonName(is_two_people=True, is_interim=is_interim)
     return _from_pieces(_pieces(plain), is_interim)
 
@@ -201,25 +212,23 @@ def _byte(character: str) -> bytes:
 
 def _names_two(plain: str) -> bool:
     """Tell whether a cell names several people: parted by a sign, by "and" or by a line's end."""
-    parts = re.split(r"[/&;+|]|\band\b", plain)
-    named = [p for p in parts if set(re.findall(r"[^\W\d_]{2,}", p)) - NO_NAME - DEGREES]
-    lines = [line for line in plain.split("\n") if len(re.findall(r"[^\W\d_]{2,}", line)) > 1]
+    parts = _AND.split(plain.replace("n/a", ""))
+    named = [p for p in parts if set(_WORD.findall(p)) - NO_NAME - DEGREES or _INITIAL.search(p)]
+    lines = [line for line in plain.split("\n") if len(_LONG_WORD.findall(line)) > 1]
     return len(named) > 1 or len(lines) > 1
 
 
 def _pieces(plain: str) -> list[list[str]]:
     """Return the words of each piece between commas, interim marks and posts taken out."""
-    text = re.sub(r"\b([od])\s*'\s*(?=[^\W\d_])", r"\1", plain).replace("'", "")
-    text = re.sub(r"\b(ph\. ?|ed\. ?|psy\.|m\.)(d|s|ed)\b(?!\w)", _joined, text)
-    text = re.sub(r"\b[234](nd|rd|th)\b", lambda m: _ORDINALS.get(m.group(), ""), text)
-    text = re.sub(rf"\b({'|'.join(INTERIM | POSTS)})\b", " ", re.sub(r"[\d_]", "", text))
-    text = re.sub(r"[^\w\s,-]", " ", text)
-    text = re.sub(r"\s+-\s+|(?<!\w)-|-(?!\w)", " ", re.sub(r"(?<=\w)\s?-\s?(?=\w{3})", "-", text))
+    text = _POST.sub(" ", plain)
+    if not _SIMPLE.fullmatch(text):
+        text = _ELISION.sub(r"\1", text).replace("'", "")
+        text = _DEGREE.sub(lambda m: re.sub(r"\W", "", m.group()) + " ", text)
+        text = _ORDINAL.sub(lambda m: _ORDINALS.get(m.group(), ""), text)
+        text = re.sub(r"[^\w\s,-]", " ", re.sub(r"[\d_]", "", text))
+        text = _HYPHEN.sub("-", text)
+        text = _LOOSE_HYPHEN.sub(" ", text)
     return [words for piece in text.split(",") if (words := piece.split())]
-
-
-def _joined(degree: re.Match[str]) -> str:
-    return re.sub(r"\W", "", degree.group()) + " "
 
 
 def _from_pieces(pieces: list[list[str]], is_interim: bool) -> PersonName:
@@ -280,6 +289,8 @@ class Likeness:
         What they differ in most: one of `RULES`.
     score : float
         From 0 to 1: an order of likeness, not a probability.
+    least : float
+        The least of the likenesses that the score is the product of.
     contradicts : bool
         The names speak against one person: other given names, middle initials or suffixes, or
         a doubtful difference, so that no third name may join the two.
@@ -287,6 +298,7 @@ class Likeness:
 
     rule: str
     score: float
+    least: float
     contradicts: bool = False
 
 
@@ -308,17 +320,18 @@ def compare_names(a: PersonName, b: PersonName) -> Likeness | None:
     Examples
     --------
     >>> compare_names(parse_name("Bradley Osgood"), parse_name("Osgood, Brad"))
-    Likeness(rule='nickname', score=0.95, contradicts=False)
+    Likeness(rule='nickname', score=0.95, least=0.95, contradicts=False)
     """
     if a.key == b.key:
-        return Likeness("same_key", 1.0)
+        return Likeness("same_key", 1.0, 1.0)
     if a.suffix == b.suffix and _letters(a) == _letters(b):
-        return Likeness("same_key", 0.99)
+        return Likeness("same_key", 0.99, 0.99)
     turned = [_compare(_turned(a), b)] if _turned(a).family == squeeze(b.family) else []
     turned += [_compare(a, _turned(b))] if _turned(b).family == squeeze(a.family) else []
     orders = [t for t in turned if t is not None and not t.contradicts]
     if orders and squeeze(a.family) != squeeze(b.family):
-        return Likeness("order", round(0.92 * max(t.score for t in orders), 3))
+        best = max(orders, key=lambda t: (t.score, t.least))
+        return Likeness("order", round(0.92 * best.score, 3), min(0.92, best.least))
     return _compare(a, b)
 
 
@@ -337,19 +350,20 @@ def _compare(a: PersonName, b: PersonName) -> Likeness | None:
     family_rule, family = _like_family(a, b)
     if not family:
         same = given == 1.0 and len(squeeze(a.given)) > 1
-        return Likeness("married", 0.3) if same else None
+        return Likeness("married", 0.3, 0.3) if same else None
     if not given:
-        return Likeness("other_given", 0.3, contradicts=True) if family == 1.0 else None
+        return Likeness("other_given", 0.3, 0.3, True) if family == 1.0 else None
     middle = 1.0 if "middle" in (given_rule, family_rule) else _like_middle(a, b)
     suffix = 1.0 if a.suffix == b.suffix else 0.96 if not (a.suffix and b.suffix) else 0.0
     parts = [(suffix, "suffix"), (given, given_rule), (family, family_rule), (middle, "middle")]
-    rule = min(parts, key=lambda part: part[0])[1]
+    least, rule = min(parts, key=lambda part: part[0])
     rule = "hyphenated_family" if rule == "middle" and family_rule == "middle" else rule
     doubtful = (given_rule in DOUBTED and given < MIN_SCORE) or (
         family_rule in DOUBTED and family < MIN_SCORE
     )
     contradicts = doubtful or suffix == 0.0 or middle == CONTRARY
-    return Likeness(rule, round(given * family * middle * suffix, 3), contradicts)
+    score = round(given * family * middle * suffix, 3)
+    return Likeness(rule, score, least, contradicts)
 
 
 def _like_given(a: PersonName, b: PersonName) -> tuple[str, float]:

@@ -53,7 +53,8 @@ class Programs:
             Contract name to name in the data.
         calendar : SchoolCalendar, optional
         observed_until : float or str, optional
-            Date or school-year time at which programs without a stop are right-censored.
+            Date or school-year time at which observation ends: programs without a stop are
+            right-censored there, and one that stops later is a fault.
 
         Raises
         ------

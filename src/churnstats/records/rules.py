@@ -36,6 +36,16 @@ def complete_spells(
             open_ended,
             place,
         )
+    faults += row_fault(
+        "stops_after_observation",
+        table,
+        "rows stop after observed_until",
+        "leave stop empty for those still there (a planned end is no exit), or give a later "
+        "observed_until",
+        made.source,
+        frame["stop"].to_numpy(dtype=float) > until + CLOCK,
+        (*place, "stop"),
+    )
     late = open_ended & (frame["start"].to_numpy(dtype=float) >= until - CLOCK)
     faults += row_fault(
         "starts_after_observation",

@@ -68,8 +68,8 @@ class Tenures:
             Role of all rows where the data have no such column.
         calendar : SchoolCalendar, optional
         observed_until : float or str, optional
-            Date or school-year time at which observation ends; spells without a stop are
-            right-censored there.
+            Date or school-year time at which observation ends: spells without a stop are
+            right-censored there, and one that stops later is a fault.
         gaps : {"vacancy", "error"}
             Time between two spells of a unit and role is a vacancy and logged (not observed where
             the spell before is right-censored or the one after left-censored), or a fault.
