@@ -9,17 +9,17 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from support import DRAWS
 
 from churnstats.records.links import Links, link_people, turnover_bounds
 from churnstats.records.names import compare_names, parse_name, parse_names
+from support import DRAWS
 
 # Few parts, so that spellings of one person, namesakes and strangers meet in a unit.
 GIVEN = ("Bradley", "Brad", "B.", "Bertha", "Ines", "I.", "Inez", "Bradley T", "T Bradley", "Brady")
 FAMILY = ("Osgood", "Osgod", "Osgood-Tull", "Tull", "Tull Jr", "Tull Sr", "Winter")
 NOBODY = ("Vacant", "NA NA", "", "Ines Tull / Bradley Osgood")
 FORMS = ("{0} {1}", "{1}, {0}", "Dr. {0} {1}", "{0}\u00a0{1}", "{0} {1} (Interim)")
-PLAIN = settings(DRAWS, max_examples=100)
+PLAIN, ROSTERS = settings(DRAWS, max_examples=150), settings(DRAWS, max_examples=30)
 
 names = st.one_of(
     st.builds(
@@ -97,7 +97,7 @@ def test_likeness_has_no_direction(one: str, other: str) -> None:
         assert (found.score == 1) == (a.key == b.key)
 
 
-@PLAIN
+@ROSTERS
 @given(held=rows, seed=st.integers(0, 99))
 def test_the_order_of_rows_does_not_matter(held: list[tuple[str, int, str]], seed: int) -> None:
     frame = frame_of(held)
@@ -112,7 +112,7 @@ def test_the_order_of_rows_does_not_matter(held: list[tuple[str, int, str]], see
     assert_frame_equal(frame, before)
 
 
-@PLAIN
+@ROSTERS
 @given(held=rows, labels=st.permutations(["1", "x2", "03"]))
 def test_the_names_of_units_do_not_matter(
     held: list[tuple[str, int, str]], labels: list[str]
@@ -129,7 +129,7 @@ def test_the_names_of_units_do_not_matter(
     assert_frame_equal(turnover_bounds(frame, one), turnover_bounds(other, two))
 
 
-@PLAIN
+@ROSTERS
 @given(held=rows)
 def test_persons_are_what_links_join(held: list[tuple[str, int, str]]) -> None:
     frame = frame_of(held)
@@ -150,7 +150,7 @@ def test_persons_are_what_links_join(held: list[tuple[str, int, str]]) -> None:
     assert links.people.loc[links.people["status"] != "person", "person_id"].isna().all()
 
 
-@PLAIN
+@ROSTERS
 @given(held=rows)
 def test_two_holders_of_a_year_are_never_one_person(held: list[tuple[str, int, str]]) -> None:
     frame = frame_of(held)
@@ -163,7 +163,7 @@ def test_two_holders_of_a_year_are_never_one_person(held: list[tuple[str, int, s
     assert (apart["person_a"] != apart["person_b"]).all()
 
 
-@PLAIN
+@ROSTERS
 @given(held=rows)
 def test_no_person_holds_names_that_speak_against_it(held: list[tuple[str, int, str]]) -> None:
     people = link_people(frame_of(held)).people.query("status == 'person'")
@@ -173,7 +173,7 @@ def test_no_person_holds_names_that_speak_against_it(held: list[tuple[str, int, 
             assert found is None or not found.contradicts, (one, other)
 
 
-@PLAIN
+@ROSTERS
 @given(held=rows, seed=st.integers(0, 99), decision=st.sampled_from(["same", "different"]))
 def test_overrides_win(held: list[tuple[str, int, str]], seed: int, decision: str) -> None:
     frame = frame_of(held)
@@ -193,7 +193,7 @@ def test_overrides_win(held: list[tuple[str, int, str]], seed: int, decision: st
     assert (np.diff(shares, axis=1) <= 0).all()
 
 
-@PLAIN
+@ROSTERS
 @given(held=rows)
 def test_bounds_of_turnover_enclose_the_links_made(held: list[tuple[str, int, str]]) -> None:
     frame = frame_of(held)
@@ -214,7 +214,7 @@ def test_bounds_of_turnover_enclose_the_links_made(held: list[tuple[str, int, st
         assert people.groupby(fine)[coarse].nunique().max() in (1, np.nan) or len(people) == 0
 
 
-@PLAIN
+@ROSTERS
 @given(held=rows)
 def test_questions_answered_yes_join_what_they_ask_about(
     held: list[tuple[str, int, str]],

@@ -66,6 +66,10 @@ READ = """
     Ines O' Tull                   ines     -        otull       -
     Superintendent Ines Tull       ines     -        tull        -
     Hon, Ines                      ines     -        hon         -
+    Ines Hon                       ines     -        hon         -
+    Ines Med                       ines     -        med         -
+    Ines Tull MBA                  ines     -        tull        -
+    Tull, Ines MBA                 ines     -        tull        -
     Dr. Tull                       -        -        tull        -
     Tull                           -        -        tull        -
 """
@@ -82,6 +86,7 @@ def test_a_name_in_its_parts(row: list[str]) -> None:
     ("text", "key"),
     [
         ("Jos\u00e9 Mu\u00f1oz", "jose munoz"),
+        ("In\u200bes Tu\u00adll", "ines tull"),
         ("Jos\u00c3\u00a9 Mu\u00c3\u00b1oz", "jose munoz"),
         ("Jos\u00c3\u0192\u00c2\u00a9 Tull", "jose tull"),
         ("O\u00e2\u20ac\u2122Tull, Ines", "ines otull"),
@@ -306,6 +311,8 @@ def test_the_ledger_says_who_when_and_why() -> None:
         "rule": ["nickname", "same_key"],
         "score": [0.95, 1.0],
         "decision": ["linked", "linked"],
+        "years_a": ["2010-2011", "2012-2014"],
+        "years_b": ["2012-2014", "2015-2017"],
         "gap_years": [1, -1],
         "n_shared_years": [0, -1],
         "person_a": ["7:brad osgood"] * 2,
@@ -363,6 +370,21 @@ def test_a_cut_leaves_the_links_that_lie_apart_from_the_conflict() -> None:
     assert made["Bertha Osgood", "Berta Osgood"] == "linked"
     assert made["Bradley T Osgood", "B. Osgood"] == "question"
     assert made["B. Osgood", "Bertha Osgood"] == "question"
+
+
+def test_a_question_that_other_links_answer_is_none() -> None:
+    frame = roster("""
+        2010-2012  Brad Osgood
+        2016       Bradley Osgood
+        2017-2018  Brad T Osgood
+    """)
+    links = link_people(frame)
+    assert len(links.questions) == 0
+    answered = links.ledger.query("name_b == 'Bradley Osgood'")
+    assert answered["decision"].tolist() == ["linked"]
+    assert answered["evidence"].tolist() == [
+        "4 years apart, which is too long; joined through other spellings"
+    ]
 
 
 def test_father_and_son_are_two_even_with_a_plain_name_between_them() -> None:
@@ -489,6 +511,26 @@ def test_namesakes_with_other_middle_names_make_a_plain_name_a_question() -> Non
         ("Ines A Tull", "1", "2", "question"),
         ("Ines A Tull", "1", "4", "linked"),
         ("Ines B Tull", "2", "3", "question"),
+    ]
+
+
+def test_what_a_cut_has_parted_no_other_unit_joins() -> None:
+    """In unit 1 Bob may be Robert or Rob, who are two; that unit 2 has a Bob, too, is no news."""
+    frame = crowd("""
+        2010-2011  Robert Tull  1  N
+        2011-2012  Rob Tull     1  N
+        2013       Bob Tull     1  N
+        2015       Bob Tull     2  N
+        2016       Robert Tull  2  N
+    """)
+    links = link_people(frame, group="group")
+    assert decisions(links) == [
+        ("Bob Tull", "Bob Tull", "same_key", "question"),
+        ("Bob Tull", "Robert Tull", "nickname", "linked"),
+        ("Rob Tull", "Bob Tull", "nickname", "question"),
+        ("Robert Tull", "Bob Tull", "nickname", "question"),
+        ("Robert Tull", "Rob Tull", "nickname", "not linked"),
+        ("Robert Tull", "Robert Tull", "same_key", "question"),
     ]
 
 

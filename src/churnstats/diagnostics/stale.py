@@ -85,10 +85,10 @@ class StaleYears:
         follows = groups["flag"].shift().eq("stale") & groups["year"].diff().eq(1)
         follows &= ~frame["flag"].isin(["stale", "rebound", "no data"])
         reason = frame["flag"].mask(follows, AFTER)
-        chosen = frame[reason.isin(["stale", "rebound", AFTER])]
-        first = chosen["year"] - (self.dating == "lag")
-        made = chosen.assign(from_year=first, to_year=first + 1, reason=reason)
-        return made[TRANSITION].reset_index(drop=True)
+        first = frame["year"] - (self.dating == "lag")
+        named = frame.assign(from_year=first, to_year=first + 1, reason=reason)
+        chosen = named["reason"].isin(["stale", "rebound", AFTER])
+        return named.loc[chosen, TRANSITION].reset_index(drop=True)
 
     def summary(self) -> str:
         """Return the flagged group-years as a table, and how they were found."""
@@ -177,8 +177,11 @@ def find_stale_years(
     Then all is done once more, the flagged years telling nothing about others (but in groups
     that would keep fewer than five).
 
-    A group of 30 units has a sound year without a single change often enough that a stale one
-    hardly stands out among hundreds: see the power that the tests state.
+    *What it can see.* In simulated tables of ten groups and sixteen years, three of them copies of
+    the year before, it finds 8% of these in groups of 30 units, 58% of 60, 90% of 100 and 98% of
+    200. Among 160 group-years of 30 units one or two sound ones have no change at all, so nothing
+    could do much better at the default rate; at a rate of one half it finds 38% and 85% in groups
+    of 30 and 60, and fewer than one sound group-year in a hundred is flagged.
 
     Examples
     --------

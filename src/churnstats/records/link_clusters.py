@@ -109,13 +109,17 @@ def _shared_cells(base: IntArray, whole: IntArray, cells: Sequence[frozenset[Pai
 
 
 def _cut_one(edges: dict[int, Pair], strength: FloatArray, conflicts: list[Pair]) -> set[int]:
-    """Return the links to cut among those of one conflicted person, strongest links first."""
+    """Return the links to cut among those of one conflicted person, strongest links first.
+
+    What a cut has parted, no weaker link joins.
+    """
     forest = _Forest({m for pair in [*edges.values(), *conflicts] for m in pair})
     cut: set[int] = set()
     for level_strength in sorted({float(strength[i]) for i in edges}, reverse=True):
         level = {i: pair for i, pair in edges.items() if strength[i] == level_strength}
         refused = _between_conflicts(forest, level, conflicts)
         cut |= refused
+        conflicts = [*conflicts, *(level[i] for i in sorted(refused))]
         for i in level.keys() - refused:
             forest.join(*level[i])
     return cut

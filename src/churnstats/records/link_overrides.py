@@ -149,4 +149,6 @@ def write_questions(ledger: pd.DataFrame, path: Path) -> None:
     """Write the questions of a ledger as a file of overrides with empty decisions."""
     asked = ledger[ledger["decision"] == "question"].assign(decision="", reason="")
     asked = asked.rename(columns={"unit_id_a": "unit_id"})
-    asked[[*COLUMNS, "rule", "score", "evidence"]].to_csv(path, index=False, lineterminator="\n")
+    asked[[*COLUMNS, "years_a", "years_b", "rule", "score", "evidence"]].to_csv(
+        path, index=False, lineterminator="\n"
+    )

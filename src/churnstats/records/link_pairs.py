@@ -285,7 +285,9 @@ def _chain(
             continue
         alike = compare_names(nodes.names[before], nodes.names[node])
         if alike is None or alike.rule not in rules.linked:
-            decision = QUESTION
+            decision, doubt = QUESTION, doubt or "; the rule does not link"
+        elif decision == QUESTION:
+            doubt = doubt or "; middle names or suffixes differ"
         rule, score = (alike.rule, alike.score) if alike else ("same_key", 1.0)
         evidence = f"{expected:.3f} namesakes expected among {n_names} names{doubt}"
         gap, shared = year_gap(years[before], years[node]), len(years[before] & years[node])

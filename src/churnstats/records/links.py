@@ -42,6 +42,7 @@ from churnstats.records.link_roster import (
     PLACEHOLDER,
     TABLE,
     TWO_PEOPLE,
+    RosterRows,
     nodes_of,
     read_roster,
     spelling_numbers,
@@ -50,11 +51,12 @@ from churnstats.records.link_roster import (
 
 DEFAULT_RULES = LinkRules()
 LEDGER = ["name_a", "name_b", "unit_id_a", "unit_id_b", "rule", "score", "decision", "evidence"]
-LEDGER += ["gap_years", "n_shared_years", "person_a", "person_b"]
+LEDGER += ["years_a", "years_b", "gap_years", "n_shared_years", "person_a", "person_b"]
 PEOPLE = ["unit_id", "name", "person_id", "status", "key", "is_interim"]
 PEOPLE += ["first_year", "last_year", "n_rows", "spelling_id", "plausible_id"]
 BOUNDS = ("as_written", "normalised", "linked", "plausible")
 CUT = "cut: with it two would be one person who can't be"
+THROUGH = "joined through other spellings"
 SAME_KEY = "alike but for case, accents, punctuation, order and titles"
 
 Pair: TypeAlias = tuple[int, int]
@@ -69,8 +71,9 @@ class Links:
     ----------
     ledger : DataFrame
         One row a pair that was considered: ``name_a, name_b, unit_id_a, unit_id_b, rule, score,
-        decision`` ("linked", "not linked" or "question"), ``evidence, gap_years,
-        n_shared_years, person_a, person_b``.
+        decision`` ("linked", "not linked" or "question"), ``evidence, years_a,
+        years_b`` (first to last of the spelling), ``gap_years, n_shared_years, person_a,
+        person_b``.
     people : DataFrame
         One row a unit and spelling: ``unit_id, name, person_id, status`` ("person",
         "placeholder" or "two people": the last two have no person_id), ``key, is_interim,
@@ -108,24 +111,11 @@ class Links:
         DataError
             If the frame has names that the links do not know.
         """
-        needed = {c: self.columns[c] for c in ("unit_id", "name")}
-        roster = read_roster(frame, needed)
+        roster = read_roster(frame, {c: self.columns[c] for c in ("unit_id", "name")})
         if column in roster.source.columns:
             what = f"the frame has a column {column!r} already"
             raise SpecError("column_exists", what, how="name another with column=")
-        at = spelling_numbers(roster.frame, self.people)
-        how = "link people in the frame that you apply the links to"
-        raise_faults(
-            row_fault(
-                "unknown_spelling",
-                TABLE,
-                "names were not there when people were linked",
-                how,
-                roster.source,
-                at < 0,
-                tuple(needed.values()),
-            )
-        )
+        at = _known(roster, self)
         made = roster.source.copy()
         made[column] = self.people["person_id"].take(at).to_numpy()
         if isinstance(frame, pd.DataFrame):
@@ -154,8 +144,8 @@ def link_people(
     """Find out which spellings of a roster are one person.
 
     Spellings of one unit are compared by likeness, with the years in which each was there; the
-    same name in several units of a group is one person where it is rare. Two who held one post
-    in the same year are never one person.
+    same name in several units of a group is one person where it is rare. Two names that held
+    one post in the same year are never one person. The ids are made of names.
 
     Parameters
     ----------
@@ -275,8 +265,15 @@ def _settle(
     sure = [*firm, *(both[i] for i in np.flatnonzero(kept))]
     asked = by_rule & (pairs["decision"] == QUESTION).to_numpy()
     likely = keep(asked, sure, never, [frozenset()] * n)
-    more = [both[i] for i in np.flatnonzero(likely)]
-    return _Settled(pairs, persons(n, sure), persons(n, [*sure, *more]))
+    person = persons(n, sure)
+    plausible = persons(n, [*sure, *(both[i] for i in np.flatnonzero(likely))])
+    a, b = (person[pairs[end].to_numpy(dtype=np.int64)] for end in ("a", "b"))
+    answered = asked & (a == b)
+    pairs = pairs.assign(
+        decision=pairs["decision"].mask(answered, LINKED),
+        evidence=pairs["evidence"].mask(answered, pairs["evidence"] + "; " + THROUGH),
+    )
+    return _Settled(pairs, person, plausible)
 
 
 def _people(people: pd.DataFrame, nodes: Nodes, node: IntArray, settled: _Settled) -> pd.DataFrame:
@@ -321,6 +318,8 @@ def _ledger(
         made[f"name_{end}"] = shown["name"].to_numpy()
         made[f"unit_id_{end}"] = shown["unit_id"].to_numpy()
         made[f"person_{end}"] = shown["person_id"].to_numpy()
+        years = shown["first_year"].astype("str") + "-" + shown["last_year"].astype("str")
+        made[f"years_{end}"] = years.to_numpy()
     whole = {"gap_years": "Int64", "n_shared_years": "Int64"}
     made = made.astype(whole).astype({"score": float})
     order = ["unit_id_a", "name_a", "unit_id_b", "name_b"]
@@ -344,6 +343,16 @@ def _issues(people: pd.DataFrame, pairs: pd.DataFrame, decided: Overrides) -> Is
     what = "decisions are empty"
     fault = Fault("undecided", "overrides", what, "", decided.n_undecided)
     return issues.add(fault, "left to the rules")
+
+
+def _known(roster: RosterRows, links: Links) -> IntArray:
+    """Return the number of each row's spelling; raise if one was not there to be linked."""
+    at = spelling_numbers(roster.frame, links.people)
+    shown = tuple(links.columns[c] for c in ("unit_id", "name"))
+    message = "names were not there when people were linked"
+    how = "link people in the frame that you use the links for"
+    raise_faults(row_fault("unknown_spelling", TABLE, message, how, roster.source, at < 0, shown))
+    return at
 
 
 def turnover_bounds(frame: Any, links: Links, *, by_year: bool = True) -> pd.DataFrame:
@@ -379,10 +388,8 @@ def turnover_bounds(frame: Any, links: Links, *, by_year: bool = True) -> pd.Dat
     >>> shares.to_numpy()[0]
     array([1. , 0.5, 0.5, 0. ])
     """
-    rows = read_roster(frame, links.columns).frame
-    at = spelling_numbers(rows, links.people)
-    if (at < 0).any():
-        links.apply(frame)
+    roster = read_roster(frame, links.columns)
+    rows, at = roster.frame, _known(roster, links)
     post = rows.groupby(["unit_id", "role"], sort=False).ngroup().to_numpy()
     held = pd.DataFrame({"post": post, "year": rows["year"].to_numpy()})
     held["as_written"] = at
@@ -399,7 +406,7 @@ def turnover_bounds(frame: Any, links: Links, *, by_year: bool = True) -> pd.Dat
     for name in BOUNDS:
         now = held[[*cell, name]].drop_duplicates()
         stayed = now.merge(now.assign(year=now["year"] + 1), on=[*cell, name])[cell]
-        kept = pd.MultiIndex.from_frame(both).isin(pd.MultiIndex.from_frame(stayed))
+        kept = pd.MultiIndex.from_frame(both[cell]).isin(pd.MultiIndex.from_frame(stayed))
         both[f"turnover_{name}_share"] = 1.0 - kept
     return _shares(both, np.unique(rows["year"].to_numpy()), links.columns["time"], by_year)
 

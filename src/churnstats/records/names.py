@@ -41,7 +41,8 @@ NO_NAME_TEXT = re.compile(
     r"(named|known|applicable|available|assigned|filled|reported|listed)|"
     r"no (one|name|data)|t b [adh]|x+)"
 )
-_BEFORE, _AFTER = HONORIFICS | LEADING_HONORIFICS, HONORIFICS | DEGREES | set(SUFFIXES)
+_BEFORE = HONORIFICS | LEADING_HONORIFICS
+_AFTER = _words("mr mrs ms mx miss dr phd edd eds psyd") | set(SUFFIXES)
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
 )
@@ -177,14 +178,12 @@ def _plain(text: str) -> str:
     """Return text in small letters without accents, its encoding mended."""
     if text.isascii() and text.isprintable():
         return text.translate(_MARKS).lower()
-    text = unicodedata.normalize("NFKC", _mend_encoding(text)).translate(_MARKS)
-    text = "".join(
-        " " if unicodedata.category(c) == "Cc" and c != "\n" else c
-        for c in text
-        if unicodedata.category(c) != "Cf"
-    )
-    text = unicodedata.normalize("NFKD", text.casefold()).translate(_LETTERS)
-    return "".join(c for c in text if unicodedata.category(c) != "Mn")
+    kept = []
+    for c in unicodedata.normalize("NFKD", _mend_encoding(text)).translate(_MARKS):
+        kind = unicodedata.category(c)
+        if kind not in ("Cf", "Mn"):
+            kept.append(" " if kind == "Cc" and c != "\n" else c)
+    return "".join(kept).casefold().translate(_LETTERS)
 
 
 def _mend_encoding(text: str) -> str:
@@ -253,12 +252,17 @@ def _from_pieces(pieces: list[list[str]], is_interim: bool) -> PersonName:
 
 
 def _strip(words: list[str], first: bool) -> tuple[list[str], str]:
-    """Take titles, degrees and suffixes from a piece; the first piece keeps a word."""
+    """Take titles, degrees and suffixes from a piece.
+
+    The first piece keeps a word, and two if a degree could be a family name.
+    """
     kept, suffix, least = list(words), "", 1 if first else 0
     before = _BEFORE if first else HONORIFICS
     while len(kept) > least and kept[0] in before:
         kept.pop(0)
-    while len(kept) > least and kept[-1] in _AFTER:
+    while len(kept) > least and kept[-1] in _AFTER | DEGREES:
+        if first and len(kept) < 3 and kept[-1] not in _AFTER:
+            break
         suffix = SUFFIXES.get(kept.pop(), suffix)
     if not first and kept in SPACED_DEGREES:
         return [], suffix
@@ -273,7 +277,7 @@ def _families(words: list[str]) -> list[str]:
     return [*words[:at], " ".join(words[at:])]
 
 
-@cache
+@lru_cache(maxsize=1 << 16)
 def squeeze(text: str) -> str:
     """Return text without blanks and hyphens."""
     return text.replace(" ", "").replace("-", "")
