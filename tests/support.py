@@ -27,7 +27,10 @@ REFERENCE_DATA = Path(__file__).parent / "reference" / "data"
 # Every run draws the same examples: a failure is the code's, never the day's. Recipes are as
 # simple as they are drawn, so none is shrunk.
 DRAWS = settings(
-    max_examples=20, deadline=None, database=None, derandomize=True,
+    max_examples=20,
+    deadline=None,
+    database=None,
+    derandomize=True,
     phases=(Phase.explicit, Phase.generate),
 )
 
@@ -87,8 +90,13 @@ class Recipe:
 
 
 recipes = st.builds(
-    Recipe, seed=st.integers(0, 2**20), n=st.integers(40, 70), n_effects=st.integers(0, 2),
-    weighted=st.booleans(), tied=st.booleans(), late=st.booleans(),
+    Recipe,
+    seed=st.integers(0, 2**20),
+    n=st.integers(40, 70),
+    n_effects=st.integers(0, 2),
+    weighted=st.booleans(),
+    tied=st.booleans(),
+    late=st.booleans(),
 )
 
 
@@ -113,8 +121,11 @@ def random_design(response: type[Continuous] | type[Counting], recipe: Recipe) -
 
 def _counting(rng: np.random.Generator, risk: np.ndarray, recipe: Recipe) -> Counting:
     length = rng.exponential(size=recipe.n) * np.exp(-risk) * 4
-    entry = rng.uniform(0, 3, recipe.n) * (rng.random(recipe.n) < 0.6) if recipe.late else (
-        np.zeros(recipe.n))
+    entry = (
+        rng.uniform(0, 3, recipe.n) * (rng.random(recipe.n) < 0.6)
+        if recipe.late
+        else (np.zeros(recipe.n))
+    )
     if recipe.tied:
         length, entry = np.ceil(np.minimum(length, 7)), np.floor(entry)
     event = (rng.random(recipe.n) < 0.7).astype(float)
@@ -133,13 +144,16 @@ def arrays_of(design: Design) -> dict[str, np.ndarray]:
 
 def frozen(design: Design) -> Design:
     """Return a copy whose arrays can't be written to."""
+
     def lock(array: np.ndarray) -> np.ndarray:
         copy = array.copy()
         copy.setflags(write=False)
         return copy
 
     return replace(
-        design, x=lock(design.x), weights=lock(design.weights),
+        design,
+        x=lock(design.x),
+        weights=lock(design.weights),
         response=type(design.response)(*(lock(v) for v in vars(design.response).values())),
         effects={k: lock(v) for k, v in design.effects.items()},
         clusters={k: lock(v) for k, v in design.clusters.items()},
@@ -167,12 +181,19 @@ def example_rows() -> pd.DataFrame:
     """Return rows for every estimator at once; one of them has no x."""
     n, rng = 90, np.random.default_rng(12)
     entry = np.floor(rng.uniform(0, 3, n)) * (rng.random(n) < 0.4)
-    frame = pd.DataFrame({
-        "unit": rng.integers(0, 12, n), "a": np.arange(n) % 9, "b": rng.integers(0, 6, n),
-        "x": rng.normal(size=n), "z": rng.normal(size=n), "w": rng.uniform(0.5, 2, n),
-        "entry": entry, "exit": entry + rng.integers(1, 6, n),
-        "event": (rng.random(n) < 0.6) * (np.arange(n) > 0) * 1,
-    })
+    frame = pd.DataFrame(
+        {
+            "unit": rng.integers(0, 12, n),
+            "a": np.arange(n) % 9,
+            "b": rng.integers(0, 6, n),
+            "x": rng.normal(size=n),
+            "z": rng.normal(size=n),
+            "w": rng.uniform(0.5, 2, n),
+            "entry": entry,
+            "exit": entry + rng.integers(1, 6, n),
+            "event": (rng.random(n) < 0.6) * (np.arange(n) > 0) * 1,
+        }
+    )
     frame["y"] = 1 + 0.7 * frame["x"] - 0.3 * frame["z"] + rng.normal(size=n)
     # the last to leave is censored, so that no curve ends at zero
     frame.loc[0, ["exit", "event"]] = [12.0, 0]

@@ -9,7 +9,7 @@ import yaml
 
 DATA = "unit,year,share,n\nA,2018,0.25,12\nB,2018,0.5,3\nA,2019,0.125,15\nB,2019,,40\n"
 
-RUN = '''\
+RUN = """\
 import numpy as np
 import pandas as pd
 
@@ -41,7 +41,7 @@ def run(study: Study) -> None:
     study.number("endless", float("inf"), "Infinite", key=False)
     study.note("A note on methods.")
     study.path("kept.txt").write_text(str(len(kept)), encoding="utf-8")
-'''
+"""
 
 
 def sha256(text: str) -> str:

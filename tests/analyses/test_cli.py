@@ -24,7 +24,9 @@ def study(tmp_path: Path) -> Path:
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "churnstats.studies.cli", *map(str, arguments)],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -83,13 +85,24 @@ def test_malformed_yaml_lists_all_and_the_status_is_2(
     assert "'name' is 'A B'" in err
 
 
-@pytest.mark.parametrize("arguments", [
-    ["run"], ["run", "none"], ["verify", "none"], ["bogus"], ["run", "a", "b"],
-    ["run", "none", "--bogus"], ["check"], ["check", "--tenures", "none.csv"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run"],
+        ["run", "none"],
+        ["verify", "none"],
+        ["bogus"],
+        ["run", "a", "b"],
+        ["run", "none", "--bogus"],
+        ["check"],
+        ["check", "--tenures", "none.csv"],
+    ],
+)
 def test_bad_arguments_are_status_2(
-    arguments: list[str], capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
@@ -98,21 +111,17 @@ def test_bad_arguments_are_status_2(
     assert "Traceback" not in out + err
 
 
-def test_a_missing_recording_is_status_2(
-    study: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_recording_is_status_2(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(study)]) == 2
     assert "there is no expected.json" in capsys.readouterr().err
 
 
-def test_recording_anew_shows_what_changes(
-    study: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recording_anew_shows_what_changes(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(study), "--record"]) == 0
     before = (study / "expected.json").read_text()
     assert main(["run", str(study)]) == 0
     assert (study / "expected.json").read_text() == before
-    (study / "run.py").write_text(RUN.replace("len(kept), \"Rows", "len(frame), \"Rows"))
+    (study / "run.py").write_text(RUN.replace('len(kept), "Rows', 'len(frame), "Rows'))
     capsys.readouterr()
     assert main(["run", str(study)]) == 0
     assert (study / "expected.json").read_text() == before
@@ -160,10 +169,17 @@ def test_check_prints_what_the_files_hold(
     monkeypatch.setitem(sys.modules, "churnstats.records.check", fake)
     assert main(["check", "--tenures", str(tenures), "--roster", str(roster)]) == 0
     assert "3 spells [of] 2 units" in capsys.readouterr().out
-    assert seen == {"tenures": tenures, "roster": roster, "outcomes": None, "programs": None,
-                    "role": None, "observed_until": None}
-    assert main(["check", "--roster", str(roster), "--role", "head", "--observed-until", "2021"]
-                ) == 0
+    assert seen == {
+        "tenures": tenures,
+        "roster": roster,
+        "outcomes": None,
+        "programs": None,
+        "role": None,
+        "observed_until": None,
+    }
+    assert (
+        main(["check", "--roster", str(roster), "--role", "head", "--observed-until", "2021"]) == 0
+    )
     assert (seen["tenures"], seen["role"], seen["observed_until"]) == (None, "head", "2021")
 
 
@@ -171,8 +187,12 @@ def test_check_prints_all_faults_and_the_status_is_2(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def check_files(**files: object) -> dict[str, object]:
-        raise DataError([Fault("overlap", "tenures", "two at once", "look", 2),
-                         Fault("range", "roster", "too late", "look", 1)])
+        raise DataError(
+            [
+                Fault("overlap", "tenures", "two at once", "look", 2),
+                Fault("range", "roster", "too late", "look", 1),
+            ]
+        )
 
     fake = SimpleNamespace(check_files=check_files)
     monkeypatch.setitem(sys.modules, "churnstats.records.check", fake)
@@ -191,7 +211,9 @@ def test_check_reads_the_shipped_tenures(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_command_line_is_light_to_import() -> None:
-    code = ("import sys, churnstats.studies.cli;"
-            "print([m for m in ('pandas', 'numpy', 'matplotlib', 'scipy') if m in sys.modules])")
+    code = (
+        "import sys, churnstats.studies.cli;"
+        "print([m for m in ('pandas', 'numpy', 'matplotlib', 'scipy') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

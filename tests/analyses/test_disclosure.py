@@ -44,14 +44,21 @@ def test_two_hidden_cells_of_less_than_the_minimum_need_a_third() -> None:
 
 
 def test_total_rows_by_group_and_both_directions() -> None:
-    frame = pd.DataFrame({
-        "state": ["X", "X", "X", "Y", "Y", "Y"], "role": ["p", "s", "all"] * 2,
-        "left": [3, 20, 23, 30, 40, 70], "stayed": [50, 60, 110, 70, 80, 150],
-    })
+    frame = pd.DataFrame(
+        {
+            "state": ["X", "X", "X", "Y", "Y", "Y"],
+            "role": ["p", "s", "all"] * 2,
+            "left": [3, 20, 23, 30, 40, 70],
+            "stayed": [50, 60, 110, 70, 80, 150],
+        }
+    )
     frame["total"] = frame["left"] + frame["stayed"]
     hidden = suppress_small_cells(
-        frame, ["left", "stayed"], total_column="total",
-        total_rows=frame["role"] == "all", by=["state"],
+        frame,
+        ["left", "stayed"],
+        total_column="total",
+        total_rows=frame["role"] == "all",
+        by=["state"],
     )
     expected = np.zeros((6, 3), dtype=bool)
     expected[:2, :2] = True
@@ -73,13 +80,20 @@ def test_a_strange_index_does_not_matter() -> None:
     assert hidden.frame["share"].isna().tolist() == [True, False]
 
 
-@pytest.mark.parametrize(("frame", "options"), [
-    ({"n": [-1]}, {}), ({"n": [1.5]}, {}), ({"m": [1]}, {}), ({"n": [1]}, {"minimum": 0}),
-    ({"n": [1], "all": [2]}, {"total_column": "all"}),
-    ({"n": [np.nan], "all": [2]}, {"total_column": "all"}),
-    ({"n": [1, 1]}, {"total_rows": [True, True]}), ({"n": [1, 1]}, {"total_rows": [True]}),
-    ({"n": [1]}, {"value_columns": ["n"]}),
-])
+@pytest.mark.parametrize(
+    ("frame", "options"),
+    [
+        ({"n": [-1]}, {}),
+        ({"n": [1.5]}, {}),
+        ({"m": [1]}, {}),
+        ({"n": [1]}, {"minimum": 0}),
+        ({"n": [1], "all": [2]}, {"total_column": "all"}),
+        ({"n": [np.nan], "all": [2]}, {"total_column": "all"}),
+        ({"n": [1, 1]}, {"total_rows": [True, True]}),
+        ({"n": [1, 1]}, {"total_rows": [True]}),
+        ({"n": [1]}, {"value_columns": ["n"]}),
+    ],
+)
 def test_what_can_not_be_hidden_is_refused(
     frame: dict[str, list[float]], options: dict[str, object]
 ) -> None:

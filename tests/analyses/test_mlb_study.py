@@ -158,8 +158,9 @@ def test_hazard_ratio_solves_its_equation() -> None:
             holder = leaders[np.searchsorted(starts, season, side="right") - 1]
             ends = season + 1 == p.stop and not p.right_censored
             rows.append((season - p.start, season + 1 - p.start, ends, holder != p.sponsor_id))
-    entry, exit_, event, gone = (np.array(column, dtype=float) for column in zip(*rows,
-                                                                               strict=True))
+    entry, exit_, event, gone = (
+        np.array(column, dtype=float) for column in zip(*rows, strict=True)
+    )
     risk = np.exp(expected()["initiatives.champion_gone"] * gone)
     score = 0.0
     for time in np.unique(exit_[event == 1]):

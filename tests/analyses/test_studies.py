@@ -54,7 +54,8 @@ def edit_expected(directory: Path, key: str, **changes: object) -> None:
 def contents(directory: Path) -> dict[str, bytes]:
     return {
         path.relative_to(directory).as_posix(): path.read_bytes()
-        for path in sorted(directory.rglob("*")) if path.is_file()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
     }
 
 
@@ -69,16 +70,29 @@ def test_a_good_spec_is_read(study: Path) -> None:
 
 
 def test_options_and_inputs_and_authors_may_be_left_out(tmp_path: Path) -> None:
-    spec = read_spec(write_study(tmp_path, authors=None, options=None, inputs=None,
-                                 registration=None))
+    spec = read_spec(
+        write_study(tmp_path, authors=None, options=None, inputs=None, registration=None)
+    )
     assert (spec.authors, spec.options, spec.inputs, spec.registration) == ((), {}, {}, None)
 
 
 def test_one_error_lists_every_fault(tmp_path: Path) -> None:
     directory = write_study(
-        tmp_path, name="Tiny Study", title=None, question="  ", seed=-1, authors="A. Writer",
-        license="MIT", licence=None, registration=4, options={"when": pd.Timestamp("2020-01-01")
-        .date(), "x": float("nan"), 3: 1, "list": [{"deep": float("inf")}]},
+        tmp_path,
+        name="Tiny Study",
+        title=None,
+        question="  ",
+        seed=-1,
+        authors="A. Writer",
+        license="MIT",
+        licence=None,
+        registration=4,
+        options={
+            "when": pd.Timestamp("2020-01-01").date(),
+            "x": float("nan"),
+            3: 1,
+            "list": [{"deep": float("inf")}],
+        },
         inputs={
             "up": {"path": "../other.csv", "sha256": "0" * 64},
             "away": {"path": "/etc/hosts", "sha256": "0" * 64},
@@ -94,31 +108,53 @@ def test_one_error_lists_every_fault(tmp_path: Path) -> None:
         read_spec(directory)
     text = str(caught.value)
     for fault in (
-        "README.md is missing", "'title' is missing", "'licence' is missing",
-        "spelled 'licence'", "'question' must be text", "'registration' must be text",
-        "'name' is 'Tiny Study'", "'seed' is -1", "'authors' must be a list", "options.when",
-        "options.x", "the key 3", "options.list[0].deep", "'../other.csv' must lie within",
-        "'/etc/hosts' must lie within", "input 'both': give one of", "input 'no-hash': 'md5'",
-        "input 'no-hash': 'sha256'", "input 'own': 'results/x.csv' lies in results/",
-        "input 'own': 'sha256'", "'../core/errors.py' must lie within", "input 'Bad Key': names",
+        "README.md is missing",
+        "'title' is missing",
+        "'licence' is missing",
+        "spelled 'licence'",
+        "'question' must be text",
+        "'registration' must be text",
+        "'name' is 'Tiny Study'",
+        "'seed' is -1",
+        "'authors' must be a list",
+        "options.when",
+        "options.x",
+        "the key 3",
+        "options.list[0].deep",
+        "'../other.csv' must lie within",
+        "'/etc/hosts' must lie within",
+        "input 'both': give one of",
+        "input 'no-hash': 'md5'",
+        "input 'no-hash': 'sha256'",
+        "input 'own': 'results/x.csv' lies in results/",
+        "input 'own': 'sha256'",
+        "'../core/errors.py' must lie within",
+        "input 'Bad Key': names",
         "input 'word': must be a map",
     ):
         assert fault in text, fault
     assert f"{text.count(chr(10) + '    - ')} faults" in text
 
 
-@pytest.mark.parametrize("place", [
-    "a/../../b.csv", "..", "~/b.csv", "C:/b.csv", "a\\..\\b.csv", "./../b.csv"])
+@pytest.mark.parametrize(
+    "place", ["a/../../b.csv", "..", "~/b.csv", "C:/b.csv", "a\\..\\b.csv", "./../b.csv"]
+)
 def test_paths_outside_the_study_are_refused(tmp_path: Path, place: str) -> None:
     directory = write_study(tmp_path, inputs={"x": {"path": place, "sha256": "0" * 64}})
     with pytest.raises(SpecError, match="must lie within the study's directory"):
         read_spec(directory)
 
 
-@pytest.mark.parametrize(("text", "what"), [
-    ("name: [", "is no YAML"), ("- a\n- b\n", "holds no keys"), ("", "holds no keys"),
-    ("seed: 1\nseed: 2\n", "'seed' stands twice"), ("x: !!python/object:os.system {}", "no YAML"),
-])
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("name: [", "is no YAML"),
+        ("- a\n- b\n", "holds no keys"),
+        ("", "holds no keys"),
+        ("seed: 1\nseed: 2\n", "'seed' stands twice"),
+        ("x: !!python/object:os.system {}", "no YAML"),
+    ],
+)
 def test_yaml_that_can_not_be_read(study: Path, text: str, what: str) -> None:
     (study / "study.yaml").write_text(text)
     with pytest.raises(SpecError, match=what):
@@ -147,11 +183,23 @@ def test_changed_and_absent_inputs_are_named_with_both_hashes(tmp_path: Path) ->
         run_study(directory, quiet=True)
     text = str(caught.value)
     shipped = read_spec(directory).inputs["shipped"].resolve(directory)
-    for part in ("data/roster.csv", sha256(DATA), sha256(DATA + "C,2020,1,1\n"), "data/gone.csv",
-                 "1" * 64, "no such file", "mlb/tenures.csv", "2" * 64, file_sha256(shipped)):
+    for part in (
+        "data/roster.csv",
+        sha256(DATA),
+        sha256(DATA + "C,2020,1,1\n"),
+        "data/gone.csv",
+        "1" * 64,
+        "no such file",
+        "mlb/tenures.csv",
+        "2" * 64,
+        file_sha256(shipped),
+    ):
         assert part in text, part
     assert [f.rule for f in caught.value.faults] == [
-        "changed_input", "absent_input", "changed_input"]
+        "changed_input",
+        "absent_input",
+        "changed_input",
+    ]
     assert not (directory / "results").exists()
 
 
@@ -183,11 +231,19 @@ def test_a_run_writes_all_it_should_and_nothing_else(study: Path) -> None:
     before = set(contents(study))
     record = run_study(study, quiet=True)
     made = set(contents(study)) - before
-    tables = {f"results/tables/{n}.{k}" for n in ("row_flow", "rows", "fit")
-              for k in ("csv", "tex", "html")}
+    tables = {
+        f"results/tables/{n}.{k}"
+        for n in ("row_flow", "rows", "fit")
+        for k in ("csv", "tex", "html")
+    }
     assert made == tables | {
-        "results/figures/shares.png", "results/figures/shares.svg", "results/files/kept.txt",
-        "results/numbers.json", "results/manifest.json", "results/report.html"}
+        "results/figures/shares.png",
+        "results/figures/shares.svg",
+        "results/files/kept.txt",
+        "results/numbers.json",
+        "results/manifest.json",
+        "results/report.html",
+    }
     assert record.report == study / "results" / "report.html"
     assert record.numbers["share.mean"].value == pytest.approx(0.875 / 3)
 
@@ -196,8 +252,11 @@ def test_manifest_holds_the_provenance(study: Path) -> None:
     manifest = run_study(study, quiet=True).manifest
     results = study / "results"
     listed = {k: v["sha256"] for k, v in manifest["outputs"].items()}
-    actual = {path.relative_to(results).as_posix(): file_sha256(path)
-              for path in results.rglob("*") if path.is_file() and path.name != "manifest.json"}
+    actual = {
+        path.relative_to(results).as_posix(): file_sha256(path)
+        for path in results.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
     assert listed == actual
     assert manifest["inputs"]["roster"]["sha256"] == sha256(DATA)
     assert manifest["inputs"]["roster"]["bytes"] == len(DATA)
@@ -222,8 +281,10 @@ def test_exhibits_name_the_line_that_made_them(study: Path) -> None:
     record = run_study(study, quiet=True)
     lines = RUN.splitlines()
     for exhibit in record.manifest["exhibits"]:
-        assert f'"{exhibit["name"]}"' in lines[exhibit["line"] - 1] or exhibit["name"] in lines[
-            exhibit["line"] - 1]
+        assert (
+            f'"{exhibit["name"]}"' in lines[exhibit["line"] - 1]
+            or exhibit["name"] in lines[exhibit["line"] - 1]
+        )
     assert '"slope"' in lines[record.numbers["slope"].line - 1]
 
 
@@ -273,8 +334,13 @@ def test_a_new_run_removes_what_it_no_longer_makes(study: Path) -> None:
     with_run(study, "study.table('new', pd.DataFrame({'a': [1]}), 'New')")
     run_study(study, quiet=True)
     assert set(contents(study / "results")) == {
-        "tables/new.csv", "tables/new.tex", "tables/new.html", "numbers.json", "manifest.json",
-        "report.html"}
+        "tables/new.csv",
+        "tables/new.tex",
+        "tables/new.html",
+        "numbers.json",
+        "manifest.json",
+        "report.html",
+    }
 
 
 def test_files_that_no_run_wrote_are_not_touched(study: Path, tmp_path: Path) -> None:
@@ -294,17 +360,22 @@ def test_a_run_leaves_no_module_and_no_bytecode(study: Path) -> None:
 
 
 def test_run_py_is_a_namespace_of_its_own(study: Path) -> None:
-    head = "assert 'counter' not in globals()\ncounter = 1\nfrom dataclasses import dataclass\n" \
+    head = (
+        "assert 'counter' not in globals()\ncounter = 1\nfrom dataclasses import dataclass\n"
         "@dataclass\nclass Pair:\n    a: 'int' = 1\n"
+    )
     with_run(study, "assert Pair().a == counter", head=head)
     run_study(study, quiet=True)
     run_study(study, quiet=True)
 
 
-@pytest.mark.parametrize(("text", "what"), [
-    ("x = 1\n", "has no function run"),
-    ("import sys\ndef run(study):\n    sys.exit(0)\n", "called for an exit"),
-])
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("x = 1\n", "has no function run"),
+        ("import sys\ndef run(study):\n    sys.exit(0)\n", "called for an exit"),
+    ],
+)
 def test_run_py_without_a_run_or_with_an_exit(study: Path, text: str, what: str) -> None:
     (study / "run.py").write_text(text)
     with pytest.raises(SpecError, match=what):
@@ -312,37 +383,45 @@ def test_run_py_without_a_run_or_with_an_exit(study: Path, text: str, what: str)
 
 
 def test_options_can_not_be_changed(study: Path) -> None:
-    with_run(study, "study.options['window'].append(9)",
-             "assert study.options['window'] == [-3, 5]")
+    with_run(
+        study, "study.options['window'].append(9)", "assert study.options['window'] == [-3, 5]"
+    )
     assert run_study(study, quiet=True).manifest["options"]["window"] == [-3, 5]
 
 
 def test_draws_depend_on_seed_and_draw_only(study: Path) -> None:
-    with_run(study, "a = [study.generator(i).random() for i in (0, 1, 0)]",
-             "assert a[0] == a[2] != a[1]", "study.number('a', a[1], 'a')")
+    with_run(
+        study,
+        "a = [study.generator(i).random() for i in (0, 1, 0)]",
+        "assert a[0] == a[2] != a[1]",
+        "study.number('a', a[1], 'a')",
+    )
     value = run_study(study, quiet=True).numbers["a"].value
     expected = np.random.default_rng(np.random.SeedSequence(7, spawn_key=(1,))).random()
     assert value == expected
 
 
-@pytest.mark.parametrize("line", [
-    "study.table('Bad Name', pd.DataFrame({'a': [1]}), 'c')",
-    "study.table('../up', pd.DataFrame({'a': [1]}), 'c')",
-    "study.table('a', [1, 2], 'c')",
-    "study.figure('a', 'no figure', 'c')",
-    "[study.table('a', pd.DataFrame({'a': [1]}), 'c') for _ in range(2)]",
-    "[study.number('a', 1, 'c') for _ in range(2)]",
-    "study.number('A b', 1, 'c')",
-    "study.number('a', 'one', 'c')",
-    "study.number('a', True, 'c')",
-    "study.number('a', 1, ' ')",
-    "study.number('a', 1, 'c', rtol=1.0)",
-    "study.number('a', 1, 'c', rtol=float('nan'))",
-    "study.number('a', 1, 'c', atol=float('inf'))",
-    "study.number('a', 1, 'c', atol=-1)",
-    "study.path('../a')",
-    "[study.path('a') for _ in range(2)]",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "study.table('Bad Name', pd.DataFrame({'a': [1]}), 'c')",
+        "study.table('../up', pd.DataFrame({'a': [1]}), 'c')",
+        "study.table('a', [1, 2], 'c')",
+        "study.figure('a', 'no figure', 'c')",
+        "[study.table('a', pd.DataFrame({'a': [1]}), 'c') for _ in range(2)]",
+        "[study.number('a', 1, 'c') for _ in range(2)]",
+        "study.number('A b', 1, 'c')",
+        "study.number('a', 'one', 'c')",
+        "study.number('a', True, 'c')",
+        "study.number('a', 1, ' ')",
+        "study.number('a', 1, 'c', rtol=1.0)",
+        "study.number('a', 1, 'c', rtol=float('nan'))",
+        "study.number('a', 1, 'c', atol=float('inf'))",
+        "study.number('a', 1, 'c', atol=-1)",
+        "study.path('../a')",
+        "[study.path('a') for _ in range(2)]",
+    ],
+)
 def test_what_a_study_may_not_hand_in(study: Path, line: str) -> None:
     with_run(study, line)
     with pytest.raises(SpecError):
@@ -369,8 +448,11 @@ def test_progress_is_plain_lines_when_it_is_no_terminal(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "- Checking the inputs", "- Running run.py", "- A [bold]step[/bold]",
-        "- Writing the report"]
+        "- Checking the inputs",
+        "- Running run.py",
+        "- A [bold]step[/bold]",
+        "- Writing the report",
+    ]
     with_run(study, "study.step('Dividing')", "1 / 0")
     with pytest.raises(ZeroDivisionError):
         run_study(study)
@@ -381,10 +463,16 @@ def test_progress_is_plain_lines_when_it_is_no_terminal(
 
 
 def test_tables_are_full_in_csv_and_readable_in_print(tmp_path: Path) -> None:
-    frame = pd.DataFrame({
-        "unit_id": ["A", "B & <C>"], "school_year_end": [2019, 2020], "n_exits": [1234.0, np.nan],
-        "share": [1 / 3, np.nan], "day": pd.to_datetime(["2019-07-01", None]), "Std. error": [1, 2],
-    })
+    frame = pd.DataFrame(
+        {
+            "unit_id": ["A", "B & <C>"],
+            "school_year_end": [2019, 2020],
+            "n_exits": [1234.0, np.nan],
+            "share": [1 / 3, np.nan],
+            "day": pd.to_datetime(["2019-07-01", None]),
+            "Std. error": [1, 2],
+        }
+    )
     files = write_table(frame, tmp_path, "t", "A <caption> & more", ["Note <1>."]).files
     csv, tex, html = (path.read_text(encoding="utf-8") for path in files)
     assert pd.read_csv(files[0])["share"][0] == 1 / 3
@@ -402,18 +490,30 @@ def test_tables_are_full_in_csv_and_readable_in_print(tmp_path: Path) -> None:
 
 
 def test_columns_of_estimates_are_headed_as_in_results() -> None:
-    frame = pd.DataFrame({"estimate": [0.5], "std_error": [0.1], "p_value": [1e-9],
-                          "conf_low": [0.3], "conf_high": [np.inf]})
+    frame = pd.DataFrame(
+        {
+            "estimate": [0.5],
+            "std_error": [0.1],
+            "p_value": [1e-9],
+            "conf_low": [0.3],
+            "conf_high": [np.inf],
+        }
+    )
     cells, _ = printed(frame)
     assert cells.iloc[0].to_dict() == {
-        "Estimate": "0.500", "Std. error": "0.100", "p": "<.001", "Conf. low": "0.300",
-        "Conf. high": "inf"}
+        "Estimate": "0.500",
+        "Std. error": "0.100",
+        "p": "<.001",
+        "Conf. low": "0.300",
+        "Conf. high": "inf",
+    }
 
 
 def test_a_named_index_is_kept_and_a_plain_one_is_not(tmp_path: Path) -> None:
     frame = pd.DataFrame({"group": ["x", "y", "y"], "n": [1, 2, 3]})
     for content, columns in (
-        (frame.groupby("group").sum(), "group,n"), (frame[frame["n"] > 1], "group,n"),
+        (frame.groupby("group").sum(), "group,n"),
+        (frame[frame["n"] > 1], "group,n"),
         (frame.set_axis(["p", "q", "r"], axis=0), "index,group,n"),
     ):
         path = write_table(content, tmp_path, "t", "c").files[0]
@@ -484,7 +584,7 @@ def test_the_report_stands_alone(page: str) -> None:
     assert {a[1:] for a in found.addresses if a.startswith("#")} <= set(found.ids)
     assert len(set(found.ids)) == len(found.ids)
     assert not set(found.tags) & {"script", "link", "iframe", "object", "embed", "form", "base"}
-    style = page[page.index("<style>"):page.index("</style>")]
+    style = page[page.index("<style>") : page.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
     assert "default-src 'none'" in page
@@ -493,24 +593,49 @@ def test_the_report_stands_alone(page: str) -> None:
 def test_the_report_escapes_and_holds_everything(page: str) -> None:
     text = " ".join(" ".join(Page(page).words).split())
     for part in (
-        "Tiny <study> & more", "Does it work?", "A. Writer", "Sample & rows", "Four rows.",
-        "Row flow", "no <share>", "Table 1", "The rows <kept> & shown", "A note <b>.", "Table 2",
-        "Figure 1", "Shares by year", "A note on methods.", "Rows kept", "share.mean", "0.292",
-        "0.2916666667", "0.0001 relative", "none: exact", "Standard errors:", sha256(DATA),
-        "data/roster.csv", "https://example.org/plan", "churnstats run tiny",
-        "churnstats verify tiny", f"numpy {np.__version__}", "Option window", "[-3, 5]",
+        "Tiny <study> & more",
+        "Does it work?",
+        "A. Writer",
+        "Sample & rows",
+        "Four rows.",
+        "Row flow",
+        "no <share>",
+        "Table 1",
+        "The rows <kept> & shown",
+        "A note <b>.",
+        "Table 2",
+        "Figure 1",
+        "Shares by year",
+        "A note on methods.",
+        "Rows kept",
+        "share.mean",
+        "0.292",
+        "0.2916666667",
+        "0.0001 relative",
+        "none: exact",
+        "Standard errors:",
+        sha256(DATA),
+        "data/roster.csv",
+        "https://example.org/plan",
+        "churnstats run tiny",
+        "churnstats verify tiny",
+        f"numpy {np.__version__}",
+        "Option window",
+        "[-3, 5]",
     ):
         assert part in text, part
     assert "<study>" not in page
     assert page.index("Sample &amp; rows</h2>") < page.index("Shares over time</h2>")
-    cards = page[page.index('class="cards"'):page.index("</ul>")]
+    cards = page[page.index('class="cards"') : page.index("</ul>")]
     assert "Rows kept" in cards
     assert "Slope" not in cards
 
 
 def test_a_study_without_numbers_or_inputs_has_a_report(tmp_path: Path) -> None:
-    directory = with_run(write_study(tmp_path, inputs=None, authors=None, registration=None),
-                         "study.table('a', pd.DataFrame({'a': [1]}), 'c')")
+    directory = with_run(
+        write_study(tmp_path, inputs=None, authors=None, registration=None),
+        "study.table('a', pd.DataFrame({'a': [1]}), 'c')",
+    )
     text = run_study(directory, quiet=True).report.read_text()
     Page(text)
     assert "reads no file" in text
@@ -518,11 +643,19 @@ def test_a_study_without_numbers_or_inputs_has_a_report(tmp_path: Path) -> None:
     assert ">Results</h2>" in text
 
 
-@pytest.mark.parametrize(("value", "short", "exact"), [
-    (1234567, "1,234,567", "1,234,567"), (0.0, "0.0", "0"), (-0.01785891245123, "-0.0179",
-    "-0.01785891245"), (2.0, "2.00", "2"), (12345.678, "12,346", "12345.678"),
-    (1e-9, "1.00e-09", "1e-09"), (math.nan, "–", "NaN"), (-math.inf, "-inf", "-inf"),
-])
+@pytest.mark.parametrize(
+    ("value", "short", "exact"),
+    [
+        (1234567, "1,234,567", "1,234,567"),
+        (0.0, "0.0", "0"),
+        (-0.01785891245123, "-0.0179", "-0.01785891245"),
+        (2.0, "2.00", "2"),
+        (12345.678, "12,346", "12345.678"),
+        (1e-9, "1.00e-09", "1e-09"),
+        (math.nan, "–", "NaN"),
+        (-math.inf, "-inf", "-inf"),
+    ],
+)
 def test_numbers_for_people(value: float, short: str, exact: str) -> None:
     assert format_short(value) == short
     assert format_exact(value) == exact
@@ -551,7 +684,11 @@ def test_expected_json_states_value_tolerance_label_and_inputs(study: Path) -> N
     content = json.loads((study / "expected.json").read_text())
     assert content["inputs"] == {"roster": sha256(DATA)}
     assert content["numbers"]["share.mean"] == {
-        "value": pytest.approx(0.875 / 3), "rtol": 1e-4, "atol": 0.0, "label": "Mean share"}
+        "value": pytest.approx(0.875 / 3),
+        "rtol": 1e-4,
+        "atol": 0.0,
+        "label": "Mean share",
+    }
 
 
 def test_a_perturbed_number_fails(study: Path) -> None:
@@ -601,11 +738,18 @@ def test_nothing_recorded_can_not_be_verified(study: Path) -> None:
         verify_study(study, quiet=True)
 
 
-@pytest.mark.parametrize(("text", "what"), [
-    ("{", "is no JSON"), ("[]", "holds no keys"), ("{}", "does not hold recorded numbers"),
-    ('{"format": 1, "inputs": {}, "numbers": {"a": {"value": "x", "rtol": 2}}}',
-     r"(?s)'a': 'x' is no number.*'a': the label.*'a': rtol is 2.*'a': atol is None"),
-])
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "holds no keys"),
+        ("{}", "does not hold recorded numbers"),
+        (
+            '{"format": 1, "inputs": {}, "numbers": {"a": {"value": "x", "rtol": 2}}}',
+            r"(?s)'a': 'x' is no number.*'a': the label.*'a': rtol is 2.*'a': atol is None",
+        ),
+    ],
+)
 def test_expected_json_that_can_not_be_read(study: Path, text: str, what: str) -> None:
     (study / "expected.json").write_text(text)
     with pytest.raises(SpecError, match=what):
@@ -616,26 +760,29 @@ def number(value: float, rtol: float = 0.0, atol: float = 0.0) -> dict[str, Numb
     return {"a": Number("a", value, "A", rtol, atol)}
 
 
-@pytest.mark.parametrize(("old", "new", "passed"), [
-    (number(1.0), number(1.0), True),
-    (number(100.0, 0.01), number(101.0, 0.01), True),
-    (number(100.0, 0.01), number(101.001, 0.01), False),
-    (number(-100.0, 0.01), number(-101.0, 0.01), True),
-    (number(0.0, 0.5), number(1e-12, 0.5), False),
-    (number(0.0, 0.0, 1e-9), number(1e-9, 0.0, 1e-9), True),
-    (number(1.0, 0.5, 0.25), number(1.75, 0.5, 0.25), True),
-    (number(1.0, 0.5, 0.25), number(1.751, 0.5, 0.25), False),
-    (number(math.nan), number(math.nan), True),
-    (number(math.nan, 0.5, 9.0), number(1.0, 0.5, 9.0), False),
-    (number(1.0, 0.5, 9.0), number(math.nan, 0.5, 9.0), False),
-    (number(math.inf), number(math.inf), True),
-    (number(math.inf, 0.5), number(-math.inf, 0.5), False),
-    (number(math.inf, 0.5), number(1e300, 0.5), False),
-    (number(1.0, 1e-6), number(1.0, 1e-3), False),
-    (number(1.0), {}, False),
-    ({}, number(1.0), False),
-    ({}, {}, True),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "passed"),
+    [
+        (number(1.0), number(1.0), True),
+        (number(100.0, 0.01), number(101.0, 0.01), True),
+        (number(100.0, 0.01), number(101.001, 0.01), False),
+        (number(-100.0, 0.01), number(-101.0, 0.01), True),
+        (number(0.0, 0.5), number(1e-12, 0.5), False),
+        (number(0.0, 0.0, 1e-9), number(1e-9, 0.0, 1e-9), True),
+        (number(1.0, 0.5, 0.25), number(1.75, 0.5, 0.25), True),
+        (number(1.0, 0.5, 0.25), number(1.751, 0.5, 0.25), False),
+        (number(math.nan), number(math.nan), True),
+        (number(math.nan, 0.5, 9.0), number(1.0, 0.5, 9.0), False),
+        (number(1.0, 0.5, 9.0), number(math.nan, 0.5, 9.0), False),
+        (number(math.inf), number(math.inf), True),
+        (number(math.inf, 0.5), number(-math.inf, 0.5), False),
+        (number(math.inf, 0.5), number(1e300, 0.5), False),
+        (number(1.0, 1e-6), number(1.0, 1e-3), False),
+        (number(1.0), {}, False),
+        ({}, number(1.0), False),
+        ({}, {}, True),
+    ],
+)
 def test_comparison(old: dict[str, Number], new: dict[str, Number], passed: bool) -> None:
     checks = compare(old, new)
     assert all(check.passed for check in checks) is passed
@@ -649,6 +796,9 @@ def test_a_missing_number_is_told_from_an_undefined_one() -> None:
     new = {"b": old["b"], "c": Number("c", 2, "C", 0.0, 0.0)}
     frame = numbers_frame(compare(old, new)).set_index("id")
     assert frame["reason"].to_dict() == {
-        "a": "not recorded by run.py", "b": "", "c": "not in expected.json"}
+        "a": "not recorded by run.py",
+        "b": "",
+        "c": "not in expected.json",
+    }
     assert frame.loc["a", "expected"] == 1.0
     assert math.isnan(frame.loc["a", "actual"])

@@ -29,13 +29,18 @@ def test_the_first_example_runs_and_says_what_the_readme_says(
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert (tmp_path / "three_bases.png").stat().st_size > 10_000
-    for base, said in (("t-1", "3.0 points (standard error 0.8)"), ("early", "1.4 (0.7)"),
-                       ("lag-adjusted", "0.4 (0.5)")):
+    for base, said in (
+        ("t-1", "3.0 points (standard error 0.8)"),
+        ("early", "1.4 (0.7)"),
+        ("lag-adjusted", "0.4 (0.5)"),
+    ):
         estimate, error = re.search(rf"{base}\s+(\S+) \((\S+)\)", printed).groups()
         points = re.search(r"([\d.]+)[^(]*\((?:standard error )?([\d.]+)\)", said).groups()
         assert said in text.replace("\n", " ")
         assert (round(100 * float(estimate), 1), round(100 * float(error), 1)) == (
-            float(points[0]), float(points[1]))
+            float(points[0]),
+            float(points[1]),
+        )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
@@ -47,7 +52,7 @@ def test_links_lead_to_files(document: Path) -> None:
 
 def test_names_in_the_readme_table_are_public() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text[text.index("| station |"): text.index("A `Result` has")]
+    table = text[text.index("| station |") : text.index("A `Result` has")]
     named = set(re.findall(r"`([A-Za-z_]+)`", table))
     assert named
     assert named <= set(cs.__all__) | {"Result"}
@@ -55,7 +60,14 @@ def test_names_in_the_readme_table_are_public() -> None:
 
 def test_every_estimator_has_a_row_in_methods() -> None:
     text = (ROOT / "METHODS.md").read_text(encoding="utf-8")
-    public = {"linear_model", "event_study", "cox", "kaplan_meier", "nelson_aalen",
-              "tenure_summary", "three_bases"}
+    public = {
+        "linear_model",
+        "event_study",
+        "cox",
+        "kaplan_meier",
+        "nelson_aalen",
+        "tenure_summary",
+        "three_bases",
+    }
     assert public <= set(cs.__all__)
     assert not [name for name in public if f"| `{name}`" not in text]

@@ -14,7 +14,14 @@ import pytest
 import churnstats as cs
 
 HEAVY = (
-    "pandas", "numpy", "scipy", "matplotlib", "formulaic", "narwhals", "pyarrow", "rich",
+    "pandas",
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "formulaic",
+    "narwhals",
+    "pyarrow",
+    "rich",
     "cyclopts",
 )
 SOURCES = sorted(Path(cs.__file__).parent.rglob("*.py"))
@@ -25,7 +32,8 @@ def loaded_after(code: str) -> set[str]:
     """Return the modules that a new interpreter holds after some code."""
     asked = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", asked], capture_output=True, text=True, check=True)
+        [sys.executable, "-W", "error", "-c", asked], capture_output=True, text=True, check=True
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -63,7 +71,8 @@ def test_a_name_that_does_not_exist() -> None:
 def test_no_star_imports(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     stars = [
-        node.lineno for node in ast.walk(tree)
+        node.lineno
+        for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and any(a.name == "*" for a in node.names)
     ]
     assert stars == []

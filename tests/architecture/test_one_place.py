@@ -42,8 +42,9 @@ def test_no_public_function_swallows_keywords() -> None:
 
 
 def tracked() -> list[Path]:
-    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         pytest.skip("not a git checkout")
     return [ROOT / line for line in done.stdout.splitlines()]

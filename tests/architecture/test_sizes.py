@@ -12,8 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "scripts").glob("*.py"),
-                *(ROOT / "analyses").rglob("*.py")])
+FILES = sorted(
+    [
+        *(ROOT / "src").rglob("*.py"),
+        *(ROOT / "scripts").glob("*.py"),
+        *(ROOT / "analyses").rglob("*.py"),
+    ]
+)
 
 
 def body_lines(node: ast.FunctionDef) -> int:
@@ -30,6 +35,9 @@ def test_sizes(path: Path) -> None:
         if isinstance(node, ast.FunctionDef):
             assert body_lines(node) <= 60, f"{node.name} has {body_lines(node)} lines"
         if isinstance(node, ast.ClassDef):
-            public = [n.name for n in node.body
-                      if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
+            public = [
+                n.name
+                for n in node.body
+                if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")
+            ]
             assert len(public) <= 15, f"{node.name} has {len(public)} public methods"

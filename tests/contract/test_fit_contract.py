@@ -129,10 +129,16 @@ def moved(kernel: Kernel, design: Design, row: int, by: float) -> np.ndarray:
 
 
 @every_kernel
-@pytest.mark.parametrize("recipe", [
-    Recipe(1, n=40, n_effects=0), Recipe(2, n=44, tied=False), Recipe(3, n=48, n_effects=2),
-    Recipe(4, n=40, late=False, weighted=False),
-], ids=lambda r: f"seed{r.seed}")
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(1, n=40, n_effects=0),
+        Recipe(2, n=44, tied=False),
+        Recipe(3, n=48, n_effects=2),
+        Recipe(4, n=40, late=False, weighted=False),
+    ],
+    ids=lambda r: f"seed{r.seed}",
+)
 def test_influence_is_the_derivative_by_log_weight(kernel: Kernel, recipe: Recipe) -> None:
     design, h = random_design(kernel.response, recipe), 1e-4
     rows = kernel(design).influence.rows()
@@ -141,7 +147,8 @@ def test_influence_is_the_derivative_by_log_weight(kernel: Kernel, recipe: Recip
     for i in range(design.n):
         slope = (moved(kernel, design, i, h) - moved(kernel, design, i, -h)) / (2 * h)
         np.testing.assert_allclose(
-            rows[i, known], slope[known], atol=NUMERICAL * np.nanmax(np.abs(rows)))
+            rows[i, known], slope[known], atol=NUMERICAL * np.nanmax(np.abs(rows))
+        )
 
 
 @every_kernel
@@ -201,7 +208,9 @@ def test_coefficients_follow_the_scale_of_the_response(kernel: Kernel, recipe: R
 def shuffled(design: Design, order: np.ndarray) -> Design:
     """Reorder rows; unlike `Design.take` without a new look at the codes."""
     return replace(
-        design, response=design.response.take(order), x=design.x[order],
+        design,
+        response=design.response.take(order),
+        x=design.x[order],
         weights=design.weights[order],
         effects={k: v[order] for k, v in design.effects.items()},
         clusters={k: v[order] for k, v in design.clusters.items()},
@@ -237,10 +246,13 @@ def test_labels_of_effects_and_clusters_do_not_matter(kernel: Kernel, recipe: Re
     """One effect at most: the codes of curves by several groups are made of all of them."""
     recipe = replace(recipe, n_effects=min(recipe.n_effects, 1))
     design, rng = random_design(kernel.response, recipe), recipe.rng()
-    new = {name: rng.permutation(int(c.max()) + 1)
-           for name, c in {**design.effects, **design.clusters}.items()}
+    new = {
+        name: rng.permutation(int(c.max()) + 1)
+        for name, c in {**design.effects, **design.clusters}.items()
+    }
     other = replace(
-        design, effects={k: new[k][v] for k, v in design.effects.items()},
+        design,
+        effects={k: new[k][v] for k, v in design.effects.items()},
         clusters={k: new[k][v] for k, v in design.clusters.items()},
     )
     old = {str(b): str(a) for a, b in enumerate(new.get("effect0", []))}
@@ -283,7 +295,7 @@ def test_splitting_rows_changes_nothing(kernel: Kernel, recipe: Recipe) -> None:
     pieces = shuffled(design, origin)
     entry, exit_, event = r.entry[origin], r.exit[origin], r.event[origin]
     exit_[split], event[split] = cut[split], 0.0
-    entry[design.n:] = cut[split]
+    entry[design.n :] = cut[split]
     whole = kernel(design)
     parts = kernel(replace(pieces, response=Counting(entry, exit_, event)))
     assert parts.names == whole.names
@@ -313,11 +325,17 @@ def test_another_kind_of_response_is_refused(kernel: Kernel) -> None:
         kernel(random_design(wrong, Recipe(3)))
 
 
-SURVIVAL = {"entry": "entry", "exit": "exit", "event": "event", "weights": "w",
-            "vcov": cs.Cluster("a")}
+SURVIVAL = {
+    "entry": "entry",
+    "exit": "exit",
+    "event": "event",
+    "weights": "w",
+    "vcov": cs.Cluster("a"),
+}
 CALLS = {
     "linear_model": lambda frame: cs.linear_model(
-        frame, "y ~ x0 + C(text) | b", weights="w", vcov=cs.TwoWay("a", "b")),
+        frame, "y ~ x0 + C(text) | b", weights="w", vcov=cs.TwoWay("a", "b")
+    ),
     "cox": lambda frame: cs.cox(frame, "x0 + text", strata=("b",), **SURVIVAL),
     "kaplan_meier": lambda frame: cs.kaplan_meier(frame, by=("text", "b"), **SURVIVAL),
     "nelson_aalen": lambda frame: cs.nelson_aalen(frame, by=("text",), **SURVIVAL),
@@ -328,11 +346,18 @@ def messy_frame() -> pd.DataFrame:
     """Return rows with missing values of several types and an index of no use."""
     n, rng = 60, np.random.default_rng(5)
     design = random_design(Counting, Recipe(5, n=n))
-    frame = pd.DataFrame({
-        **vars(design.response), "w": design.weights, "x0": design.x[:, 0],
-        "y": rng.normal(size=n), "text": rng.choice(["u", "v"], n),
-        "a": pd.array(design.clusters["a"], dtype="Int64"), "b": design.clusters["b"],
-    }, index=rng.permutation(n) * 10)
+    frame = pd.DataFrame(
+        {
+            **vars(design.response),
+            "w": design.weights,
+            "x0": design.x[:, 0],
+            "y": rng.normal(size=n),
+            "text": rng.choice(["u", "v"], n),
+            "a": pd.array(design.clusters["a"], dtype="Int64"),
+            "b": design.clusters["b"],
+        },
+        index=rng.permutation(n) * 10,
+    )
     frame.iloc[3, frame.columns.get_loc("x0")] = np.nan
     frame.iloc[7, frame.columns.get_loc("text")] = None
     frame.iloc[9, frame.columns.get_loc("a")] = pd.NA
@@ -342,7 +367,8 @@ def messy_frame() -> pd.DataFrame:
 
 def test_every_function_that_takes_a_frame_is_listed() -> None:
     public = {
-        name for name in cs.__all__
+        name
+        for name in cs.__all__
         if getattr(getattr(cs, name), "__module__", "").startswith("churnstats.estimators")
         and "data" in inspect.signature(getattr(cs, name)).parameters
     }

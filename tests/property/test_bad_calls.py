@@ -63,11 +63,11 @@ def test_unknown_terms_are_listed() -> None:
 
 
 def test_unknown_clusters_are_named_with_those_that_are_known() -> None:
-    error = refused(
-        SpecError, "cluster", lambda: RESULTS["cox"].with_vcov(cs.Cluster("state")))
+    error = refused(SpecError, "cluster", lambda: RESULTS["cox"].with_vcov(cs.Cluster("state")))
     assert "'state' (known: a, b)" in error.what
     error = refused(
-        SpecError, "cluster", lambda: linear(vcov=cs.Classical()).with_vcov(cs.Cluster("a")))
+        SpecError, "cluster", lambda: linear(vcov=cs.Classical()).with_vcov(cs.Cluster("a"))
+    )
     assert "known: none" in error.what
 
 
@@ -75,10 +75,12 @@ def test_unknown_clusters_are_named_with_those_that_are_known() -> None:
 def test_one_cluster_is_none(make: Callable[..., cs.Result]) -> None:
     rows = ROWS.assign(same=1)
     error = refused(
-        IdentificationError, "one_cluster", lambda: make(rows=rows, vcov=cs.Cluster("same")))
+        IdentificationError, "one_cluster", lambda: make(rows=rows, vcov=cs.Cluster("same"))
+    )
     assert "only one cluster in same" in error.what
     error = refused(
-        IdentificationError, "one_cluster", lambda: make(rows=rows, vcov=cs.TwoWay("a", "same")))
+        IdentificationError, "one_cluster", lambda: make(rows=rows, vcov=cs.TwoWay("a", "same"))
+    )
     assert error.what.endswith("in same")
     assert make(rows=rows.assign(same=ROWS["b"] > 2), vcov=cs.Cluster("same")).choice.df > 0
 
@@ -86,15 +88,21 @@ def test_one_cluster_is_none(make: Callable[..., cs.Result]) -> None:
 def test_every_collinear_term_is_named() -> None:
     rows = ROWS.assign(by_unit=ROWS["unit"] * 2.0, twice=2 * ROWS["x"], none=0.0)
     refused(
-        IdentificationError, "collinear",
+        IdentificationError,
+        "collinear",
         lambda: linear("y ~ x + by_unit + z + twice + none | unit", rows),
-        "by_unit", "twice", "none",
+        "by_unit",
+        "twice",
+        "none",
     )
     refused(IdentificationError, "collinear", lambda: linear("y ~ x + twice", rows), "twice")
     rows["by_state"] = rows["b"] ** 2.0
     error = refused(
-        IdentificationError, "collinear",
-        lambda: cox("x + by_state + twice", rows, strata=("b",)), "by_state", "twice",
+        IdentificationError,
+        "collinear",
+        lambda: cox("x + by_state + twice", rows, strata=("b",)),
+        "by_state",
+        "twice",
     )
     assert "do not vary within the risk sets" in error.what
     assert cox("x + by_state", rows).coef.size == 2
@@ -141,19 +149,44 @@ def test_rows_without_entry_start_at_zero() -> None:
 
 def test_missing_columns_are_all_listed() -> None:
     refused(
-        SpecError, "missing_column",
-        lambda: linear("gone ~ x + lost | unit^away + b", vcov=cs.TwoWay("a", "far"),
-                       clusters=("off",), weights="heavy"),
-        "gone", "lost", "away", "far", "off", "heavy",
+        SpecError,
+        "missing_column",
+        lambda: linear(
+            "gone ~ x + lost | unit^away + b",
+            vcov=cs.TwoWay("a", "far"),
+            clusters=("off",),
+            weights="heavy",
+        ),
+        "gone",
+        "lost",
+        "away",
+        "far",
+        "off",
+        "heavy",
     )
     refused(
-        SpecError, "missing_column",
-        lambda: cox("x + lost", entry="start", exit="stop", event="end", strata=("state",),
-                    weights="heavy", clusters=("off",)),
-        "start", "stop", "end", "lost", "state", "off", "heavy",
+        SpecError,
+        "missing_column",
+        lambda: cox(
+            "x + lost",
+            entry="start",
+            exit="stop",
+            event="end",
+            strata=("state",),
+            weights="heavy",
+            clusters=("off",),
+        ),
+        "start",
+        "stop",
+        "end",
+        "lost",
+        "state",
+        "off",
+        "heavy",
     )
-    refused(SpecError, "missing_column", lambda: curve(by=("gone", "b"), exit="stop"),
-            "stop", "gone")
+    refused(
+        SpecError, "missing_column", lambda: curve(by=("gone", "b"), exit="stop"), "stop", "gone"
+    )
 
 
 @pytest.mark.parametrize("level", [0, 1, 95, -0.1])
@@ -173,10 +206,14 @@ def test_effects_are_absorbed_once_and_cox_needs_terms() -> None:
     refused(SpecError, "ties", lambda: cox(ties="exact"))
 
 
-@pytest.mark.parametrize("make", [
-    lambda: cs.Cluster("a", small_sample="x"), lambda: cs.TwoWay("a", "b", small_sample="HC1"),
-    lambda: cs.Robust("HC3"),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: cs.Cluster("a", small_sample="x"),
+        lambda: cs.TwoWay("a", "b", small_sample="HC1"),
+        lambda: cs.Robust("HC3"),
+    ],
+)
 def test_choices_of_variance_that_do_not_exist(make: Callable[[], object]) -> None:
     refused(SpecError, "vcov", make)
 
@@ -197,8 +234,12 @@ def test_curves_have_no_fitted_values() -> None:
 
 def test_text_where_numbers_belong() -> None:
     rows = ROWS.assign(word="x")
-    for call in (lambda: linear("word ~ x", rows), lambda: curve(rows, exit="word"),
-                 lambda: curve(rows, event="word"), lambda: curve(rows, entry="word")):
+    for call in (
+        lambda: linear("word ~ x", rows),
+        lambda: curve(rows, exit="word"),
+        lambda: curve(rows, event="word"),
+        lambda: curve(rows, entry="word"),
+    ):
         error = refused(SpecError, "not_numeric", call)
         assert "'word' holds" in error.what
 
@@ -209,8 +250,9 @@ def test_weights_and_rows_that_are_left() -> None:
     refused(SpecError, "weights", lambda: curve(rows, weights="minus"), "7")
     empty = ROWS.assign(x=np.nan, nil=0.0)
     refused(SpecError, "empty", lambda: linear(rows=empty), f"{len(ROWS)} without x")
-    error = refused(SpecError, "empty", lambda: curve(empty, weights="nil"),
-                    f"{len(ROWS)} with weight zero")
+    error = refused(
+        SpecError, "empty", lambda: curve(empty, weights="nil"), f"{len(ROWS)} with weight zero"
+    )
     assert str(error).startswith("[empty] no row is left")
 
 

@@ -17,8 +17,6 @@ from support import SURVIVAL, example_rows
 CLOSE = 1e-8
 
 
-
-
 def daily_rows() -> pd.DataFrame:
     """Return ends of spells on the school-year clock, to the day."""
     days = np.arange(40)
@@ -56,23 +54,24 @@ def scaled(rows: pd.DataFrame, up: float, down: float) -> pd.DataFrame:
     return rows.assign(x=rows["x"] * up, z=rows["z"] * down)
 
 
-@pytest.mark.parametrize(("up", "down"), [
-    (1e3, 1e-3), (1e8, 1e-4), (1e9, 1e-9)])
+@pytest.mark.parametrize(("up", "down"), [(1e3, 1e-3), (1e8, 1e-4), (1e9, 1e-9)])
 def test_units_of_regressors_do_not_matter(up: float, down: float) -> None:
     rows = example_rows()
 
     def results(frame: pd.DataFrame) -> list[cs.Result]:
         choice = cs.Cluster("a")
-        return [cs.linear_model(frame, "y ~ x + z | unit", vcov=choice),
-                cs.cox(frame, "x + z", vcov=choice, **SURVIVAL)]
+        return [
+            cs.linear_model(frame, "y ~ x + z | unit", vcov=choice),
+            cs.cox(frame, "x + z", vcov=choice, **SURVIVAL),
+        ]
 
     for easy, hard in zip(results(rows), results(scaled(rows, up, down)), strict=True):
         units = np.array([up, down])
         np.testing.assert_allclose(hard.coef * units, easy.coef, rtol=CLOSE)
+        np.testing.assert_allclose(hard.tidy()["statistic"], easy.tidy()["statistic"], rtol=CLOSE)
         np.testing.assert_allclose(
-            hard.tidy()["statistic"], easy.tidy()["statistic"], rtol=CLOSE)
-        np.testing.assert_allclose(
-            hard.wald_test().statistic, easy.wald_test().statistic, rtol=CLOSE)
+            hard.wald_test().statistic, easy.wald_test().statistic, rtol=CLOSE
+        )
 
 
 def wide_rows(spread: float) -> pd.DataFrame:
@@ -81,18 +80,24 @@ def wide_rows(spread: float) -> pd.DataFrame:
     x = rng.normal(size=n)
     risk = np.exp(x * spread / 3)
     ends, censored = rng.exponential(size=n) / risk, rng.exponential(size=n) / np.sqrt(risk)
-    return pd.DataFrame({
-        "x": x, "t": pd.Series(np.minimum(ends, censored)).rank(), "e": (ends < censored) * 1,
-    })
+    return pd.DataFrame(
+        {
+            "x": x,
+            "t": pd.Series(np.minimum(ends, censored)).rank(),
+            "e": (ends < censored) * 1,
+        }
+    )
 
 
 # by R survival 3.5-3: coefficient, its error, log likelihood
-WIDE = {15: (4.808477, 0.2982557, -492.0267), 20: (6.552482, 0.4216118, -443.0303),
-        30: (9.748355, 0.6494395, -388.6473)}
+WIDE = {
+    15: (4.808477, 0.2982557, -492.0267),
+    20: (6.552482, 0.4216118, -443.0303),
+    30: (9.748355, 0.6494395, -388.6473),
+}
 
 
-@pytest.mark.parametrize(
-    "spread", [15, 20, 30])
+@pytest.mark.parametrize("spread", [15, 20, 30])
 def test_wide_linear_predictors_of_cox(spread: int) -> None:
     """A row of great risk that leaves must not blur the sums of those who stay."""
     result = cs.cox(wide_rows(spread), "x", exit="t", event="e", vcov=cs.Classical())
@@ -100,8 +105,7 @@ def test_wide_linear_predictors_of_cox(spread: int) -> None:
     np.testing.assert_allclose(found, WIDE[spread], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "size", [1e3, 1e9, 1e15])
+@pytest.mark.parametrize("size", [1e3, 1e9, 1e15])
 def test_sums_over_risk_sets_when_the_heavy_leave_first(size: float) -> None:
     rng = np.random.default_rng(1)
     exit_ = np.arange(1.0, 41.0)
@@ -129,12 +133,16 @@ def test_cox_either_answers_or_says_why() -> None:
             assert np.isfinite(result.tidy()["std_error"]).all()
 
 
-@pytest.mark.parametrize("call", [
-    lambda rows: cs.linear_model(rows, "y ~ x", vcov=cs.Cluster("a"), weights="word"),
-    lambda rows: cs.kaplan_meier(rows, weights="word", **SURVIVAL),
-    lambda rows: cs.cox(rows, "event ~ x", vcov=cs.Cluster("a"), **SURVIVAL),
-    lambda rows: cs.linear_model(rows, "y ~ x", vcov=cs.Cluster("a")).lincom({}),
-], ids=["text as weights", "text as weights of a curve", "a response in Cox", "no combination"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda rows: cs.linear_model(rows, "y ~ x", vcov=cs.Cluster("a"), weights="word"),
+        lambda rows: cs.kaplan_meier(rows, weights="word", **SURVIVAL),
+        lambda rows: cs.cox(rows, "event ~ x", vcov=cs.Cluster("a"), **SURVIVAL),
+        lambda rows: cs.linear_model(rows, "y ~ x", vcov=cs.Cluster("a")).lincom({}),
+    ],
+    ids=["text as weights", "text as weights of a curve", "a response in Cox", "no combination"],
+)
 def test_slips_are_refused_by_name(call: object) -> None:
     with pytest.raises(SpecError):
         call(example_rows().assign(word="x"))

@@ -100,10 +100,9 @@ def test_absorb_equals_least_squares_on_dummies(
     np.testing.assert_array_equal(effects, given_effects)
 
 
-@pytest.mark.parametrize(("spanned_by", "way"), [
-    (by, way)
-    for by in ([0], [1], [2], [0, 1, 2]) for way in WAYS
-], ids=str)
+@pytest.mark.parametrize(
+    ("spanned_by", "way"), [(by, way) for by in ([0], [1], [2], [0, 1, 2]) for way in WAYS], ids=str
+)
 def test_columns_that_effects_span_are_swept_to_nothing(
     spanned_by: list[int], way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +131,8 @@ def test_dense_is_the_way_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> No
     for name in ("_solve_dense", "_solve_iteratively"):
         real = getattr(absorb_module, name)
         monkeypatch.setattr(
-            absorb_module, name, lambda *a, n=name, f=real: (taken.append(n), f(*a))[1])
+            absorb_module, name, lambda *a, n=name, f=real: (taken.append(n), f(*a))[1]
+        )
     for limit in (7, 6):
         monkeypatch.setattr(absorb_module, "DENSE_LEVELS", limit)
         absorb(rng.normal(size=(80, 1)), effects, np.ones(80))
@@ -276,7 +276,8 @@ def test_risk_sets_equal_comparing_every_row_with_every_time(
     assert list(zip(sets.stratum, sets.time, strict=True)) == times
     assert sets.n_times == len(times)
     at_risk = (
-        (stratum[:, None] == sets.stratum) & (r.entry[:, None] < sets.time)
+        (stratum[:, None] == sets.stratum)
+        & (r.entry[:, None] < sets.time)
         & (sets.time <= r.exit[:, None])
     )
     rng = np.random.default_rng(seed)
@@ -284,9 +285,11 @@ def test_risk_sets_equal_comparing_every_row_with_every_time(
     for pick in (np.s_[:], np.s_[:, 0]):
         np.testing.assert_allclose(sets.sums(values[pick]), at_risk.T @ values[pick], atol=1e-11)
         np.testing.assert_allclose(
-            sets.spans(increments[pick]), at_risk @ increments[pick], atol=1e-11)
+            sets.spans(increments[pick]), at_risk @ increments[pick], atol=1e-11
+        )
     assert [times[j] for j in sets.event_time[ended]] == list(
-        zip(stratum[ended], r.exit[ended], strict=True))
+        zip(stratum[ended], r.exit[ended], strict=True)
+    )
 
 
 def test_a_row_is_at_risk_after_its_entry_up_to_its_exit() -> None:

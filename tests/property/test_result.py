@@ -153,8 +153,10 @@ def test_robust_and_clusters_of_single_rows_agree() -> None:
     rows["own"] = np.arange(len(rows))
     result = cs.linear_model(rows, "y ~ x | unit", vcov=cs.Robust("HC0"), clusters=("own", "a"))
     close(result.with_vcov(cs.Cluster("own", "none")).vcov, result.vcov)
-    close(result.with_vcov(cs.TwoWay("a", "own", "none")).vcov,
-          result.with_vcov(cs.Cluster("a", "none")).vcov)
+    close(
+        result.with_vcov(cs.TwoWay("a", "own", "none")).vcov,
+        result.with_vcov(cs.Cluster("a", "none")).vcov,
+    )
     n, k = result.fit.design.n, 1 + rows["unit"].nunique()
     close(result.with_vcov(cs.Robust("HC1")).vcov, result.vcov * n / (n - k))
     assert result.with_vcov(cs.Robust("HC1")).choice.df == n - k
@@ -175,9 +177,17 @@ def test_lincom_by_hand() -> None:
     assert (found.choice.label, found.choice.df) == (result.choice.label, result.choice.df)
 
 
-@pytest.mark.parametrize("choice", [
-    cs.Classical(), cs.Robust("HC1"), cs.Cluster("a", "full"), cs.Cluster("b"), cs.TwoWay("a", "b"),
-], ids=str)
+@pytest.mark.parametrize(
+    "choice",
+    [
+        cs.Classical(),
+        cs.Robust("HC1"),
+        cs.Cluster("a", "full"),
+        cs.Cluster("b"),
+        cs.TwoWay("a", "b"),
+    ],
+    ids=str,
+)
 def test_lincom_and_with_vcov_commute(choice: object) -> None:
     """The degrees of freedom are the model's, not those of the two combinations."""
     result = RESULTS["linear_model"]

@@ -26,18 +26,39 @@ def awkward() -> cs.Result:
     return result.lincom({"a_<b>&": {"a_<b>&": 1}, "p|q": {"z": 1}, "r": {"Intercept": 1}})
 
 
-@pytest.mark.parametrize(("value", "shown"), [
-    (1234567, "1,234,567"), (np.int64(3), "3"), (0.12345, "0.123"), (-1234.5, "-1,234.500"),
-    (0.00012, "1.2e-04"), (-0.00012, "-1.2e-04"), (0.0, "0.000"), (0.001, "0.001"),
-    (np.nan, "–"), (None, "–"), (pd.NA, "–"), (True, "yes"), (np.False_, "no"), ("word", "word"),
-])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1234567, "1,234,567"),
+        (np.int64(3), "3"),
+        (0.12345, "0.123"),
+        (-1234.5, "-1,234.500"),
+        (0.00012, "1.2e-04"),
+        (-0.00012, "-1.2e-04"),
+        (0.0, "0.000"),
+        (0.001, "0.001"),
+        (np.nan, "–"),
+        (None, "–"),
+        (pd.NA, "–"),
+        (True, "yes"),
+        (np.False_, "no"),
+        ("word", "word"),
+    ],
+)
 def test_format_number(value: object, shown: str) -> None:
     assert format_number(value) == shown
 
 
-@pytest.mark.parametrize(("value", "shown"), [
-    (0.0009, "<.001"), (0.001, ".001"), (0.0454, ".045"), (1.0, "1.000"), (np.nan, "–"),
-])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0009, "<.001"),
+        (0.001, ".001"),
+        (0.0454, ".045"),
+        (1.0, "1.000"),
+        (np.nan, "–"),
+    ],
+)
 def test_format_p(value: float, shown: str) -> None:
     assert format_p(value) == shown
 
@@ -46,7 +67,9 @@ def test_format_p(value: float, shown: str) -> None:
 def test_every_format_holds_every_number(name: str) -> None:
     result = RESULTS[name]
     texts = {
-        "summary": result.summary(), "markdown": result.to_markdown(), "html": result.to_html(),
+        "summary": result.summary(),
+        "markdown": result.to_markdown(),
+        "html": result.to_html(),
         "latex": result.to_latex(),
     }
     for row in result.tidy().itertuples():
@@ -131,7 +154,8 @@ def test_latex_is_escaped_and_balanced() -> None:
     assert text.rstrip().endswith(r"\end{table}")
     assert not re.search(r"(?<!\\)[%#_]", text)
     undefined = cs.kaplan_meier(
-        pd.DataFrame({"t": [1.0, 2.0], "e": [1, 1]}), exit="t", event="e").to_latex()
+        pd.DataFrame({"t": [1.0, 2.0], "e": [1, 1]}), exit="t", event="e"
+    ).to_latex()
     assert "--" in undefined
     assert "–" not in undefined
 
@@ -245,12 +269,18 @@ def path(base: bool) -> cs.Result:
     design = random_design(Continuous, Recipe(5, n=60, n_effects=1))
     x = np.column_stack([design.x, design.x[:, :1] ** 2, design.x[:, 1:] ** 3])
     names = ("k=-3", "k=-2", "k=+0", "k=+1")
-    made = fit_linear(type(design)(design.response, x, names, design.weights, design.effects,
-                                   design.clusters))
+    made = fit_linear(
+        type(design)(design.response, x, names, design.weights, design.effects, design.clusters)
+    )
     keys = pd.DataFrame({"event_time": [1, -3, 0, -2], "n_events": 17, "in_base": False})
     reference = pd.DataFrame({"event_time": [-1], "n_events": 17, "in_base": True})
-    fit = Fit(**{**vars(made), "keys": keys,
-                 "frames": {"base": reference if base else reference.iloc[:0]}})
+    fit = Fit(
+        **{
+            **vars(made),
+            "keys": keys,
+            "frames": {"base": reference if base else reference.iloc[:0]},
+        }
+    )
     return infer(fit, cs.Cluster("a"), Description("event_study", "Study", "scores", {}), 0.8)
 
 

@@ -35,7 +35,10 @@ MODELS = {
     "unit and year by year": ("y ~ x + z + C(kind) | unit + year", "linear_rows.csv", ("year",)),
     "unit": ("y ~ x + z | unit", "linear_rows.csv", ("region",)),
     "leader school and year": (
-        "y ~ x + z | leader + school + year", "three_effects.csv", ("school",)),
+        "y ~ x + z | leader + school + year",
+        "three_effects.csv",
+        ("school",),
+    ),
     "leader and school": ("y ~ x + z | leader + school", "three_effects.csv", ("school",)),
 }
 TERMS = {"(Intercept)": "Intercept", "kindtown": "C(kind)[T.town]", "kindurban": "C(kind)[T.urban]"}
@@ -67,7 +70,9 @@ def fitted(model: str, choice: str) -> cs.Result:
     name, weighted, _ = model.partition(" weighted")
     formula, file, by = MODELS[name]
     return cs.linear_model(
-        pd.read_csv(DATA / file), formula, vcov=choice_of(choice, by),
+        pd.read_csv(DATA / file),
+        formula,
+        vcov=choice_of(choice, by),
         weights="w" if weighted else None,
     )
 
@@ -104,10 +109,12 @@ def test_dynamic_effects_equal_fixest(estimator: str, options: str) -> None:
     result = cs.linear_model(
         event_panel(options.split()[0]),
         f"y ~ z + C(since, contr.treatment(base=-1)) | {effects}",
-        vcov=panel_choice(options), weights="w" if "weighted=1" in options else None,
+        vcov=panel_choice(options),
+        weights="w" if "weighted=1" in options else None,
     )
     expected = PANEL_ROWS[
-        (PANEL_ROWS["estimator"] == estimator) & (PANEL_ROWS["options"] == options)]
+        (PANEL_ROWS["estimator"] == estimator) & (PANEL_ROWS["options"] == options)
+    ]
     found = result.tidy()
     times = [t.rpartition("[T.")[2].rstrip("]") for t in found["term"]]
     assert times == [k.removeprefix("et::") for k in expected["key"]]
@@ -128,8 +135,7 @@ def test_linear_model_equals_lm_and_sandwich(model: str, choice: str) -> None:
     else:
         assert ours == theirs
     inflated = inflation(result, choice, ours, theirs)
-    np.testing.assert_allclose(
-        found["std_error"], inflated * expected["std_error"], rtol=TOLERANCE)
+    np.testing.assert_allclose(found["std_error"], inflated * expected["std_error"], rtol=TOLERANCE)
     if ours != theirs:
         return
     for column in ("df", "conf_low", "conf_high"):

@@ -36,8 +36,12 @@ def test_r_gives_what_is_stored(script: str, tmp_path: Path) -> None:
     package, files = RUNS[script]
     if reason := missing_package(package):
         pytest.skip(reason)
-    subprocess.run([RSCRIPT, str(SCRIPTS / script), str(DATA), str(tmp_path)], check=True,
-                   capture_output=True, timeout=120)
+    subprocess.run(
+        [RSCRIPT, str(SCRIPTS / script), str(DATA), str(tmp_path)],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     for file in files:
         stored, live = pd.read_csv(DATA / file), pd.read_csv(tmp_path / file)
         assert list(live.columns) == list(stored.columns)
@@ -51,4 +55,5 @@ def test_r_gives_what_is_stored(script: str, tmp_path: Path) -> None:
                 continue
             for rows, tolerance in ((~numerical, 1e-8), (numerical, 1e-6)):
                 np.testing.assert_allclose(
-                    live.loc[rows, column], stored.loc[rows, column], rtol=tolerance)
+                    live.loc[rows, column], stored.loc[rows, column], rtol=tolerance
+                )

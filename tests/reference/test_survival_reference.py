@@ -26,8 +26,11 @@ BASELINE = STORE[STORE["estimator"] == "cox baseline cumulative hazard (Efron)"]
 CURVES = STORE[STORE["estimator"].str.contains("kaplan_meier|nelson_aalen")]
 TWO_WAY = pd.read_csv(DATA / "cox_two_way_expected.csv")
 OWN_CURVES = pd.read_csv(DATA / "curves_expected.csv")
-OWN_CASES = list(dict.fromkeys(
-    OWN_CURVES[["curve", "choice", "group", "weighted"]].itertuples(index=False, name=None)))
+OWN_CASES = list(
+    dict.fromkeys(
+        OWN_CURVES[["curve", "choice", "group", "weighted"]].itertuples(index=False, name=None)
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +40,20 @@ def programs() -> pd.DataFrame:
 
 
 def cox(rows: pd.DataFrame, vcov: object, **options: object) -> cs.Result:
-    return cs.cox(rows, "recent_change + capacity + partner", entry="start", exit="stop",
-                  event="first", vcov=vcov, **options)
+    return cs.cox(
+        rows,
+        "recent_change + capacity + partner",
+        entry="start",
+        exit="stop",
+        event="first",
+        vcov=vcov,
+        **options,
+    )
 
 
-def curve(name: str, rows: pd.DataFrame, group: str, vcov: object,
-          weights: str | None = None) -> cs.Result:
+def curve(
+    name: str, rows: pd.DataFrame, group: str, vcov: object, weights: str | None = None
+) -> cs.Result:
     part = rows if group == "all" else rows[rows["partner"] == int(group.removeprefix("partner"))]
     make = {"kaplan_meier": cs.kaplan_meier, "nelson_aalen": cs.nelson_aalen}[name]
     return make(part, entry="start", exit="stop", event="ended", vcov=vcov, weights=weights)
@@ -64,7 +75,8 @@ def test_cox_equals_coxph(programs: pd.DataFrame, options: str) -> None:
     elif "cluster by row" in options:
         choice = cs.Robust("HC0")
     result = cox(
-        programs, choice,
+        programs,
+        choice,
         strata=("state",) if "strata_state=1" in options else (),
         weights="weight" if "weighted=1" in options else None,
         ties="efron" if "ties=efron" in options else "breslow",
@@ -76,7 +88,8 @@ def test_cox_equals_coxph(programs: pd.DataFrame, options: str) -> None:
     for column in ("estimate", "std_error"):
         np.testing.assert_allclose(found[column], expected.loc[terms, column], rtol=TOLERANCE)
     np.testing.assert_allclose(
-        result.glance()["loglik"], expected.loc[["loglik"], "estimate"], rtol=TOLERANCE)
+        result.glance()["loglik"], expected.loc[["loglik"], "estimate"], rtol=TOLERANCE
+    )
 
 
 def test_baseline_hazard_equals_basehaz(programs: pd.DataFrame) -> None:
@@ -85,17 +98,23 @@ def test_baseline_hazard_equals_basehaz(programs: pd.DataFrame) -> None:
     at = np.searchsorted(baseline["time"], BASELINE["key"].astype(float), side="right") - 1
     assert set(at) == set(range(len(baseline)))
     np.testing.assert_allclose(
-        baseline["cumulative_hazard"].to_numpy()[at], BASELINE["estimate"], rtol=TOLERANCE)
+        baseline["cumulative_hazard"].to_numpy()[at], BASELINE["estimate"], rtol=TOLERANCE
+    )
 
 
-@pytest.mark.parametrize(("ties", "weighted", "strata"), sorted(
-    set(TWO_WAY[["ties", "weighted", "strata"]].itertuples(index=False, name=None))))
+@pytest.mark.parametrize(
+    ("ties", "weighted", "strata"),
+    sorted(set(TWO_WAY[["ties", "weighted", "strata"]].itertuples(index=False, name=None))),
+)
 def test_cox_clustered_two_ways_equals_sums_of_dfbeta(
     programs: pd.DataFrame, ties: str, weighted: int, strata: int
 ) -> None:
     result = cox(
-        programs, cs.TwoWay("district", "stop", "none"), ties=ties,
-        weights="weight" if weighted else None, strata=("state",) if strata else (),
+        programs,
+        cs.TwoWay("district", "stop", "none"),
+        ties=ties,
+        weights="weight" if weighted else None,
+        strata=("state",) if strata else (),
     )
     at = (TWO_WAY["ties"] == ties) & (TWO_WAY["weighted"] == weighted)
     expected = TWO_WAY[at & (TWO_WAY["strata"] == strata)]
@@ -111,7 +130,8 @@ def test_cox_clustered_two_ways_equals_sums_of_dfbeta(
 
 
 @pytest.mark.parametrize(
-    ("estimator", "options"), sorted(set(zip(CURVES["estimator"], CURVES["options"], strict=True))))
+    ("estimator", "options"), sorted(set(zip(CURVES["estimator"], CURVES["options"], strict=True)))
+)
 def test_curves_equal_survfit(programs: pd.DataFrame, estimator: str, options: str) -> None:
     """The clustered rows of this store hold the error times survival.
 
@@ -122,7 +142,9 @@ def test_curves_equal_survfit(programs: pd.DataFrame, estimator: str, options: s
     """
     clustered = "clustered" in estimator
     result = curve(
-        estimator.split()[0], programs, options.split()[2],
+        estimator.split()[0],
+        programs,
+        options.split()[2],
         cs.Cluster("district", "none") if clustered else cs.Classical(),
     )
     at = (CURVES["estimator"] == estimator) & (CURVES["options"] == options)
@@ -130,8 +152,7 @@ def test_curves_equal_survfit(programs: pd.DataFrame, estimator: str, options: s
     np.testing.assert_array_equal(found["time"], expected["key"].astype(float))
     np.testing.assert_allclose(found["estimate"], expected["estimate"], rtol=TOLERANCE)
     scale = found["estimate"] if clustered else 1.0
-    np.testing.assert_allclose(
-        found["std_error"] * scale, expected["std_error"], rtol=TOLERANCE)
+    np.testing.assert_allclose(found["std_error"] * scale, expected["std_error"], rtol=TOLERANCE)
 
 
 @pytest.mark.parametrize(("name", "choice", "group", "weighted"), OWN_CASES)
@@ -145,7 +166,10 @@ def test_curves_and_intervals_equal_survfit(
     """
     clustered = choice.startswith("cluster")
     result = curve(
-        name, programs, group, cs.Cluster("district", "none") if clustered else cs.Classical(),
+        name,
+        programs,
+        group,
+        cs.Cluster("district", "none") if clustered else cs.Classical(),
         "weight" if weighted else None,
     )
     at = (OWN_CURVES["curve"] == name) & (OWN_CURVES["choice"] == choice)
@@ -163,9 +187,7 @@ def test_curves_and_intervals_equal_survfit(
 def product_limit(rows: pd.DataFrame, w: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Kaplan-Meier as a textbook writes it, risk set by risk set."""
     start, stop, ended = rows["start"], rows["stop"], rows["ended"] == 1
-    factors = [
-        1 - w[(stop == t) & ended].sum() / w[(start < t) & (t <= stop)].sum() for t in times
-    ]
+    factors = [1 - w[(stop == t) & ended].sum() / w[(start < t) & (t <= stop)].sum() for t in times]
     return np.cumprod(factors)
 
 
@@ -185,11 +207,18 @@ def test_clustered_error_of_survival_is_that_of_moved_weights(programs: pd.DataF
 
 
 def test_groups_are_curves_of_their_own(programs: pd.DataFrame) -> None:
-    both = cs.kaplan_meier(programs, entry="start", exit="stop", event="ended", by=("partner",),
-                           vcov=cs.Cluster("district", "none")).tidy()
+    both = cs.kaplan_meier(
+        programs,
+        entry="start",
+        exit="stop",
+        event="ended",
+        by=("partner",),
+        vcov=cs.Cluster("district", "none"),
+    ).tidy()
     for group in (0, 1):
-        alone = curve("kaplan_meier", programs, f"partner{group}",
-                      cs.Cluster("district", "none")).tidy()
+        alone = curve(
+            "kaplan_meier", programs, f"partner{group}", cs.Cluster("district", "none")
+        ).tidy()
         part = both[both["group"] == f"partner={group}"]
         for column in ("time", "estimate", "std_error", "conf_low", "conf_high", "n_at_risk"):
             np.testing.assert_allclose(part[column], alone[column], rtol=TIGHT)

@@ -51,15 +51,29 @@ def counting_rows(
     bad = start >= stop
     if bad.any():
         places = [f"row {index[i]}: ({start[i]:g}, {stop[i]:g}]" for i in np.flatnonzero(bad)]
-        faults.append(Fault("entry_after_exit", "survival rows", "a row must enter before it exits",
-                            "correct the times, or drop rows without time at risk and say so",
-                            int(bad.sum()), tuple(places[:5])))
+        faults.append(
+            Fault(
+                "entry_after_exit",
+                "survival rows",
+                "a row must enter before it exits",
+                "correct the times, or drop rows without time at risk and say so",
+                int(bad.sum()),
+                tuple(places[:5]),
+            )
+        )
     odd = ~np.isin(happened, (0.0, 1.0))
     if odd.any():
         places = [f"row {index[i]}: {happened[i]:g}" for i in np.flatnonzero(odd)]
-        faults.append(Fault("event_not_0_1", "survival rows", f"'{event}' must be 0 or 1",
-                            "make one column of 0 and 1 for the cause you study",
-                            int(odd.sum()), tuple(places[:5])))
+        faults.append(
+            Fault(
+                "event_not_0_1",
+                "survival rows",
+                f"'{event}' must be 0 or 1",
+                "make one column of 0 and 1 for the cause you study",
+                int(odd.sum()),
+                tuple(places[:5]),
+            )
+        )
     if faults:
         raise DataError(faults)
     return Counting(start, stop, happened), rows, ledger

@@ -190,8 +190,11 @@ class Grid:
 def _grid(panel: Panel, outcome: str) -> Grid:
     frame = panel.frame
     if outcome not in frame.columns:
-        raise SpecError("outcome", f"the panel has no column '{outcome}'",
-                        how=f"its measures are: {', '.join(panel.measures) or 'none'}")
+        raise SpecError(
+            "outcome",
+            f"the panel has no column '{outcome}'",
+            how=f"its measures are: {', '.join(panel.measures) or 'none'}",
+        )
     if frame[outcome].dtype.kind not in "iuf":
         raise SpecError("outcome", f"'{outcome}' is no number")
     u, units = pd.factorize(frame["unit_id"], sort=True)
@@ -207,8 +210,10 @@ def _grid(panel: Panel, outcome: str) -> Grid:
     observed[u, year - first] = (frame["observed_share"] >= MOST_OF_THE_YEAR).to_numpy()
     changes, undated = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     events = panel.events
-    at = (units.get_indexer(pd.Index(events["unit_id"])),
-          events["school_year_end"].to_numpy(dtype=np.int64) - first)
+    at = (
+        units.get_indexer(pd.Index(events["unit_id"])),
+        events["school_year_end"].to_numpy(dtype=np.int64) - first,
+    )
     np.add.at(changes, at, 1)
     np.add.at(undated, at, (~events["is_date_known"]).to_numpy().astype(np.int64))
     starts = _starts(panel, units, first, shape)
@@ -228,12 +233,13 @@ def _starts(panel: Panel, units: pd.Index, first: int, shape: tuple[int, int]) -
 
 def _windows(values: IntArray, pre: int, post: int) -> IntArray:
     """Sum over each full window c - pre .. c + post; -1 where the window leaves the grid."""
-    total = np.concatenate([np.zeros((values.shape[0], 1), dtype=np.int64),
-                            np.cumsum(values, axis=1)], axis=1)
+    total = np.concatenate(
+        [np.zeros((values.shape[0], 1), dtype=np.int64), np.cumsum(values, axis=1)], axis=1
+    )
     width = pre + post + 1
     sums = np.full(values.shape, -1, dtype=np.int64)
     if width <= values.shape[1]:
-        sums[:, pre: values.shape[1] - post] = total[:, width:] - total[:, :-width]
+        sums[:, pre : values.shape[1] - post] = total[:, width:] - total[:, :-width]
     return sums
 
 
@@ -246,8 +252,11 @@ def _own_vacancy(empty: BoolArray, pre: int) -> IntArray:
 
 
 FATES = (
-    "with a date that is not known", "in windows that leave the time under observation",
-    "in windows with missing outcomes", "in windows with another change", "without stayers",
+    "with a date that is not known",
+    "in windows that leave the time under observation",
+    "in windows with missing outcomes",
+    "in windows with another change",
+    "without stayers",
 )
 
 
@@ -265,22 +274,36 @@ def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
     has_stayers = stayer.any(axis=0)
     fate = np.select(
         [grid.n_undated > 0, ~observed, ~complete, ~alone & spec.isolate, ~has_stayers],
-        [0, 1, 2, 3, 4], default=-1,
+        [0, 1, 2, 3, 4],
+        default=-1,
     )
     used = event & (fate == -1)
     unit, at = np.nonzero(event)
     names = np.array([*FATES, "used"], dtype=object)
-    fates = pd.DataFrame({"unit_id": grid.units[unit], "school_year_end": at + grid.first_year,
-                          "n_changes": grid.n_changes[unit, at], "fate": names[fate[unit, at]]})
+    fates = pd.DataFrame(
+        {
+            "unit_id": grid.units[unit],
+            "school_year_end": at + grid.first_year,
+            "n_changes": grid.n_changes[unit, at],
+            "fate": names[fate[unit, at]],
+        }
+    )
     lost = {name: int((event & (fate == j)).sum()) for j, name in enumerate(FATES)}
     n_changes, n_first = len(panel.events), int(event.sum())
-    ledger = panel.ledger.step("changes, one a school year", "changes", n_changes, n_first, {
-        "after another change of the unit in the same school year": n_changes - n_first})
-    ledger = ledger.step("isolation" if spec.isolate else "windows", "changes", n_first,
-                         int(used.sum()), lost)
+    ledger = panel.ledger.step(
+        "changes, one a school year",
+        "changes",
+        n_changes,
+        n_first,
+        {"after another change of the unit in the same school year": n_changes - n_first},
+    )
+    ledger = ledger.step(
+        "isolation" if spec.isolate else "windows", "changes", n_first, int(used.sum()), lost
+    )
     if not used.any():
         raise IdentificationError(
-            "no_events", f"no change can be used in a window of -{spec.pre}..+{spec.post}",
+            "no_events",
+            f"no change can be used in a window of -{spec.pre}..+{spec.post}",
             where=[f"{n:,} {name}" for name, n in lost.items() if n],
             how="shorten the window, or set isolate=False and mind the contaminated events",
         )
@@ -304,12 +327,18 @@ def _rows(spec: Stacked, grid: Grid, used: BoolArray, stayer: BoolArray) -> pd.D
     width = spec.years.size
     unit, at = np.repeat(unit, width), np.repeat(at, width)
     treated, weight = np.repeat(treated, width), np.repeat(weight, width)
-    return pd.DataFrame({
-        "stack": at + grid.first_year, "unit_id": grid.units[unit],
-        "school_year_end": at + k + grid.first_year, "event_time": k,
-        "treated": treated.astype(np.int64), "weight": weight,
-        "y": grid.y[unit, at + k], "row": grid.row[unit, at + k],
-    })
+    return pd.DataFrame(
+        {
+            "stack": at + grid.first_year,
+            "unit_id": grid.units[unit],
+            "school_year_end": at + k + grid.first_year,
+            "event_time": k,
+            "treated": treated.astype(np.int64),
+            "weight": weight,
+            "y": grid.y[unit, at + k],
+            "row": grid.row[unit, at + k],
+        }
+    )
 
 
 def stacked_design(
@@ -344,16 +373,22 @@ def stacked_design(
         part = part.assign(**{c: panel.frame[c].to_numpy()[at] for c in outside})
         unknown = {c: int(part[c].isna().sum()) for c in outside}
         if any(unknown.values()):
-            raise SpecError("cluster", "clusters are missing in rows of the stacks",
-                            where=[f"'{c}' in {n:,} rows" for c, n in unknown.items() if n],
-                            how="fill the column, or cluster by another one")
+            raise SpecError(
+                "cluster",
+                "clusters are missing in rows of the stacks",
+                where=[f"'{c}' in {n:,} rows" for c, n in unknown.items() if n],
+                how="fill the column, or cluster by another one",
+            )
     effects = ("stack^school_year_end",) if lagged else ("stack^unit_id", "stack^school_year_end")
     return Design(
         response=Continuous(part["y"].to_numpy(dtype=float, copy=True)),
-        x=np.column_stack(columns), names=tuple(names),
+        x=np.column_stack(columns),
+        names=tuple(names),
         weights=part["weight"].to_numpy(dtype=float, copy=True),
-        effects=codes_of(part, effects), clusters=codes_of(part, clusters),
-        rows=part["row"].to_numpy(copy=True), ledger=sample.ledger,
+        effects=codes_of(part, effects),
+        clusters=codes_of(part, clusters),
+        rows=part["row"].to_numpy(copy=True),
+        ledger=sample.ledger,
     )
 
 

@@ -60,7 +60,9 @@ def require_columns(data: pd.DataFrame, columns: tuple[str, ...]) -> None:
     missing = [c for c in columns if c not in data.columns]
     if missing:
         raise SpecError(
-            "missing_column", "no such columns in the data", where=missing,
+            "missing_column",
+            "no such columns in the data",
+            where=missing,
             how=f"the columns are: {', '.join(map(str, data.columns[:30]))}",
         )
 
@@ -84,8 +86,11 @@ def complete_rows(
     if weights is not None:
         value = numeric(data, weights)
         if (value[kept] < 0).any():
-            raise SpecError("weights", f"'{weights}' has negative values",
-                            where=[str(i) for i in data.index[kept & (value < 0)]])
+            raise SpecError(
+                "weights",
+                f"'{weights}' has negative values",
+                where=[str(i) for i in data.index[kept & (value < 0)]],
+            )
         lost["with weight zero"] = int((kept & (value == 0)).sum())
         kept &= value != 0
     rows = np.flatnonzero(kept)
@@ -114,8 +119,11 @@ def regressors(
 def numeric(data: pd.DataFrame, column: str) -> FloatArray:
     """Return a column as floats, or raise if it holds text."""
     if data[column].dtype.kind not in "iufb":
-        raise SpecError("not_numeric", f"'{column}' holds {data[column].dtype}, not numbers",
-                        how="convert it first")
+        raise SpecError(
+            "not_numeric",
+            f"'{column}' holds {data[column].dtype}, not numbers",
+            how="convert it first",
+        )
     return as_floats(data[column])
 
 

@@ -48,8 +48,11 @@ def pooled_effect(
     times = result.keys["event_time"]
     inside = times[(times >= first) & (times <= (times.max() if last is None else last))]
     if inside.empty:
-        raise SpecError("pooled_effect", f"no event time lies in {first} to {last}",
-                        how=f"the event times are {times.min()} to {times.max()}")
+        raise SpecError(
+            "pooled_effect",
+            f"no event time lies in {first} to {last}",
+            how=f"the event times are {times.min()} to {times.max()}",
+        )
     return result.lincom({name: {term_name(int(t)): 1 / len(inside) for t in inside}})
 
 
@@ -76,9 +79,7 @@ class ThreeBases:
 
     def pooled(self, first: int = 0, last: int | None = None) -> pd.DataFrame:
         """Return the pooled effect on each base."""
-        parts = [
-            pooled_effect(r, first, last, name).tidy() for name, r in self.results.items()
-        ]
+        parts = [pooled_effect(r, first, last, name).tidy() for name, r in self.results.items()]
         return pd.concat(parts, ignore_index=True).rename(columns={"term": "base"})
 
     def regression_to_the_mean(self) -> str:
@@ -102,8 +103,9 @@ class ThreeBases:
             f"[{r.conf_low:.3f}, {r.conf_high:.3f}]"
             for r in table.itertuples()
         ]
-        return "\n".join(["Pooled effect from the change on, by base:", *rows,
-                          self.regression_to_the_mean()])
+        return "\n".join(
+            ["Pooled effect from the change on, by base:", *rows, self.regression_to_the_mean()]
+        )
 
     def plot(self) -> Figure:
         """Draw the three paths side by side."""
@@ -161,7 +163,9 @@ def three_bases(
             raise SpecError("three_bases", "an early base needs pre of at least 2")
         early = EarlyBase(-design.pre, -2)
     choices: dict[str, Base] = {
-        "t-1": BaseYear(-1), "early": early, "lag-adjusted": LagAdjusted(lags),
+        "t-1": BaseYear(-1),
+        "early": early,
+        "lag-adjusted": LagAdjusted(lags),
     }
     results = {
         name: event_study(panel, replace(design, base=base), outcome, vcov=vcov, level=level)

@@ -100,25 +100,43 @@ def tenure_summary(
     moment = float((spells["entry"].min() + spells["stop"].max()) / 2) if at is None else float(at)
     here = known[(known["entry"] <= moment) & (known["stop"] > moment)].copy()
     if here.empty:
-        raise SpecError("at", f"nobody with a known start was in post at {moment:g}",
-                        how="choose a time under observation")
+        raise SpecError(
+            "at",
+            f"nobody with a known start was in post at {moment:g}",
+            how="choose a time under observation",
+        )
     here["elapsed"] = moment - here["start"]
     done = known[known["exited"] == 1]
     several = known["unit_id"].nunique() > 1
     survival = kaplan_meier(
-        known, entry="entry_years", exit="years", event="exited", level=level,
-        vcov=Cluster("unit_id") if several else Classical(), time_label="years in post")
+        known,
+        entry="entry_years",
+        exit="years",
+        event="exited",
+        level=level,
+        vcov=Cluster("unit_id") if several else Classical(),
+        time_label="years in post",
+    )
     median, *band = median_survival(survival)
     rows = [
         ("completed spells", "mean", *_mean(done, "years", level), len(done), 0),
-        ("completed spells", "median", float(done["years"].median()), np.nan, np.nan,
-         len(done), 0),
-        ("Kaplan-Meier, late entry", "median", median,
-         *(band if several else (np.nan, np.nan)), len(known),
-         int((known["exited"] == 0).sum())),
+        ("completed spells", "median", float(done["years"].median()), np.nan, np.nan, len(done), 0),
+        (
+            "Kaplan-Meier, late entry",
+            "median",
+            median,
+            *(band if several else (np.nan, np.nan)),
+            len(known),
+            int((known["exited"] == 0).sum()),
+        ),
         ("incumbents, elapsed", "mean", *_mean(here, "elapsed", level), len(here), 0),
-        ("incumbents, completed", "mean", *_mean(here, "years", level), len(here),
-         int((here["exited"] == 0).sum())),
+        (
+            "incumbents, completed",
+            "mean",
+            *_mean(here, "years", level),
+            len(here),
+            int((here["exited"] == 0).sum()),
+        ),
     ]
     columns = ["average", "statistic", "years", "conf_low", "conf_high", "n", "n_still_in_post"]
     averages = pd.DataFrame(rows, columns=columns)

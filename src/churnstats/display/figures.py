@@ -63,8 +63,10 @@ def event_study_figure(data: pd.DataFrame, title: str, outcome: str, level: floa
     ax.axvline(-0.5, color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
     first = data[series == names[0]]
     ticks = first["event_time"].to_numpy(dtype=int)
-    counts = [f"{k:+d}\n{n:,}" if k else f"0\n{n:,}" for k, n in zip(
-        ticks, first["n_events"].to_numpy(dtype=int), strict=True)]
+    counts = [
+        f"{k:+d}\n{n:,}" if k else f"0\n{n:,}"
+        for k, n in zip(ticks, first["n_events"].to_numpy(dtype=int), strict=True)
+    ]
     ax.set_xticks(ticks, counts)
     ax.set_xlabel("School years since the change\n(below each: number of events)", fontsize=9)
     ax.set_ylabel(f"Effect on {outcome}", fontsize=9)
@@ -72,8 +74,9 @@ def event_study_figure(data: pd.DataFrame, title: str, outcome: str, level: floa
     ax.set_title(f"{level:.0%} intervals", fontsize=8, loc="right", color=INK)
     handles = [*ax.get_legend_handles_labels()[0], *_base_handle(data)]
     if len(handles) > 1:
-        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8,
-                      frameon=False)
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=4, fontsize=8, frameon=False
+        )
     return figure
 
 
@@ -89,8 +92,15 @@ def _event_path(ax: Axes, part: pd.DataFrame, color: str, name: str, offset: flo
     known = np.isfinite(low) & np.isfinite(high)
     ax.plot(x, y, color=color, linewidth=0.9, alpha=0.45)
     ax.errorbar(
-        x[known], y[known], yerr=[(y - low)[known], (high - y)[known]], fmt="o", color=color,
-        markersize=4.5, elinewidth=1.4, capsize=0, label=name or "estimate",
+        x[known],
+        y[known],
+        yerr=[(y - low)[known], (high - y)[known]],
+        fmt="o",
+        color=color,
+        markersize=4.5,
+        elinewidth=1.4,
+        capsize=0,
+        label=name or "estimate",
     )
     ax.plot(x[base], y[base], "o", markersize=6, markerfacecolor="white", color=color, zorder=5)
 
@@ -100,8 +110,17 @@ def _base_handle(data: pd.DataFrame) -> list[Line2D]:
 
     if not data["in_base"].any():
         return []
-    return [Line2D([], [], color=INK, label="base period", linestyle="none", marker="o",
-                   markerfacecolor="white")]
+    return [
+        Line2D(
+            [],
+            [],
+            color=INK,
+            label="base period",
+            linestyle="none",
+            marker="o",
+            markerfacecolor="white",
+        )
+    ]
 
 
 def survival_figure(
@@ -130,8 +149,13 @@ def survival_figure(
     for j, name in enumerate(groups):
         color, part = PALETTE[j % len(PALETTE)], data[data["group"] == name]
         if part.empty:  # nobody in the group had the event: the curve never leaves its start
-            ax.plot([0.0, ticks[-1]], [start, start], color=color, linewidth=1.5,
-                    label=str(name) or "all")
+            ax.plot(
+                [0.0, ticks[-1]],
+                [start, start],
+                color=color,
+                linewidth=1.5,
+                label=str(name) or "all",
+            )
         else:
             _curve(ax, part, color, str(name) or "all", start)
     _risk_table(table, risk, groups, ticks)
@@ -182,8 +206,13 @@ def coefficient_figure(data: pd.DataFrame, title: str, xlabel: str, level: float
     estimate = data["estimate"].to_numpy(dtype=float)
     low, high = data["conf_low"].to_numpy(dtype=float), data["conf_high"].to_numpy(dtype=float)
     ax.errorbar(
-        estimate, y, xerr=[estimate - low, high - estimate], fmt="o", color=ACCENT,
-        markersize=5, elinewidth=1.5,
+        estimate,
+        y,
+        xerr=[estimate - low, high - estimate],
+        fmt="o",
+        color=ACCENT,
+        markersize=5,
+        elinewidth=1.5,
     )
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set_yticks(y, [str(t) for t in data["term"]])

@@ -76,9 +76,11 @@ def _whole(column: pd.Series) -> list[object]:
 
 def to_text(cells: pd.DataFrame, notes: Sequence[str] = ()) -> str:
     """Return an aligned plain-text table with its notes."""
-    widths = [max(len(str(c)), *(len(v) for v in cells[c]), 1) for c in cells] if len(cells) else [
-        len(str(c)) for c in cells
-    ]
+    widths = (
+        [max(len(str(c)), *(len(v) for v in cells[c]), 1) for c in cells]
+        if len(cells)
+        else [len(str(c)) for c in cells]
+    )
     numeric = [i > 0 for i in range(cells.shape[1])]
 
     def line(values: Sequence[str]) -> str:
@@ -95,6 +97,7 @@ def to_text(cells: pd.DataFrame, notes: Sequence[str] = ()) -> str:
 
 def to_markdown(cells: pd.DataFrame, notes: Sequence[str] = ()) -> str:
     """Return a pipe table with its notes below."""
+
     def line(values: Sequence[object]) -> str:
         return "| " + " | ".join(str(v).replace("|", "\\|") for v in values) + " |"
 
@@ -137,8 +140,18 @@ def to_latex(
 
 def _latex_escape(text: str) -> str:
     swaps = {
-        "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#",
-        "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-        "<": r"\textless{}", ">": r"\textgreater{}", "–": "--",
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "–": "--",
     }
     return "".join(swaps.get(ch, ch) for ch in text)

@@ -169,8 +169,11 @@ def _maximise(a: Arrays, names: tuple[str, ...]) -> tuple[FloatArray, State, int
         while not trial.loglik >= state.loglik - TOLERANCE * (1 + abs(state.loglik)):
             move = move / 2
             if np.abs(move).max() < TOLERANCE:
-                raise ConvergenceError("cox", "no step raises the likelihood",
-                                       how="look for regressors on very different scales")
+                raise ConvergenceError(
+                    "cox",
+                    "no step raises the likelihood",
+                    how="look for regressors on very different scales",
+                )
             trial = _state(beta + move, a)
         beta, state = beta + move, trial
         if gain < DECREMENT:
@@ -195,8 +198,10 @@ def _check_separation(names: tuple[str, ...], first: State, state: State) -> Non
     loading = np.abs(directions[:, 0])
     lost = [n for n, share in zip(names, loading / loading.max(), strict=True) if share > 0.05]
     raise ConvergenceError(
-        "separation", "these terms separate those with the event from those without",
-        where=lost, how="leave them out, or merge categories in which all or none have it",
+        "separation",
+        "these terms separate those with the event from those without",
+        where=lost,
+        how="leave them out, or merge categories in which all or none have it",
     )
 
 
@@ -225,7 +230,10 @@ def fit_cox(design: Design, ties: Ties = "efron") -> Fit:
     sets = risk_sets(response.entry, response.exit, event, strata)
     centre = np.average(design.x, axis=0, weights=design.weights)
     a = Arrays(
-        design.x - centre, design.weights, event, sets,
+        design.x - centre,
+        design.weights,
+        event,
+        sets,
         _deaths(sets, event, design.weights, ties),
     )
     start = _state(np.zeros(len(design.names)), a)
@@ -233,25 +241,35 @@ def fit_cox(design: Design, ties: Ties = "efron") -> Fit:
     lost = collinear_columns(start.information, np.maximum(scale, np.finfo(float).tiny))
     if lost.size:
         raise IdentificationError(
-            "collinear", "these terms do not vary within the risk sets, or repeat others",
-            where=[design.names[j] for j in lost], how="leave them out",
+            "collinear",
+            "these terms do not vary within the risk sets, or repeat others",
+            where=[design.names[j] for j in lost],
+            how="leave them out",
         )
     beta, state, n_iterations = _maximise(a, design.names)
     bread = symmetric_inverse(state.information)
     scores, martingale = _residuals(state, a)
-    baseline = pd.DataFrame({
-        "stratum": sets.stratum, "time": sets.time,
-        "hazard": np.bincount(a.deaths.time, weights=state.step, minlength=sets.n_times)
-        * np.exp(-state.shift - centre @ beta),
-    })
+    baseline = pd.DataFrame(
+        {
+            "stratum": sets.stratum,
+            "time": sets.time,
+            "hazard": np.bincount(a.deaths.time, weights=state.step, minlength=sets.n_times)
+            * np.exp(-state.shift - centre @ beta),
+        }
+    )
     baseline["cumulative_hazard"] = baseline.groupby("stratum")["hazard"].cumsum()
     return Fit(
         estimator=f"Cox regression, {ties.capitalize()} ties",
-        design=design, coef=beta, names=design.names,
+        design=design,
+        coef=beta,
+        names=design.names,
         influence=ScoreInfluence(scores, bread),
-        model_vcov=bread, model_vcov_name="inverse information",
-        loglik=state.loglik, n_iterations=n_iterations,
-        fitted=event - martingale / design.weights, residuals=martingale / design.weights,
+        model_vcov=bread,
+        model_vcov_name="inverse information",
+        loglik=state.loglik,
+        n_iterations=n_iterations,
+        fitted=event - martingale / design.weights,
+        residuals=martingale / design.weights,
         frames={"baseline": baseline},
     )
 
@@ -325,8 +343,11 @@ def cox(
     [0.752]
     """
     if "~" in formula or "|" in formula:
-        raise SpecError("formula", f"'{formula}' names a response or absorbed effects",
-                        how="name regressors only; the response is exit= and event=, strata strata=")
+        raise SpecError(
+            "formula",
+            f"'{formula}' names a response or absorbed effects",
+            how="name regressors only; the response is exit= and event=, strata strata=",
+        )
     named = tuple(dict.fromkeys([*cluster_variables(vcov), *clusters]))
     columns = terms.Terms("", formula).columns()
     response, rows, ledger = counting.counting_rows(
@@ -335,8 +356,13 @@ def cox(
     sample = data.iloc[rows]
     x, names = terms.regressors(sample, formula, intercept=False)
     design = Design(
-        response=response, x=x, names=names, weights=terms.weights_of(sample, weights),
-        effects=codes_of(sample, strata), clusters=codes_of(sample, named), rows=rows,
+        response=response,
+        x=x,
+        names=names,
+        weights=terms.weights_of(sample, weights),
+        effects=codes_of(sample, strata),
+        clusters=codes_of(sample, named),
+        rows=rows,
         ledger=ledger,
     )
     fit = fit_cox(design, ties)

@@ -89,8 +89,7 @@ def _cumulate(
     starts = np.flatnonzero(np.r_[True, stratum[1:] != stratum[:-1]])
     bounds = [*starts, stratum.size]
     parts = [
-        rule(np.take(values, np.arange(a, b), axis=axis), axis=axis)
-        for a, b in pairwise(bounds)
+        rule(np.take(values, np.arange(a, b), axis=axis), axis=axis) for a, b in pairwise(bounds)
     ]
     return np.concatenate(parts, axis=axis)
 
@@ -126,20 +125,27 @@ def _curve(design: Design, survival: bool, labels: Sequence[str] | None) -> Fit:
         variance, name = _cumulate(events / at_risk**2, sets.stratum), "Aalen (Poisson)"
         scale = np.ones(sets.n_times)
     labels = labels or ([str(s) for s in range(int(stratum.max()) + 1)] if design.effects else [""])
-    keys = pd.DataFrame({
-        "group": [labels[s] for s in sets.stratum], "time": sets.time,
-        "n_at_risk": at_risk, "n_events": events,
-    })
+    keys = pd.DataFrame(
+        {
+            "group": [labels[s] for s in sets.stratum],
+            "time": sets.time,
+            "n_at_risk": at_risk,
+            "n_events": events,
+        }
+    )
     return Fit(
         estimator="Kaplan-Meier" if survival else "Nelson-Aalen",
-        design=design, coef=coef,
+        design=design,
+        coef=coef,
         names=tuple(
             f"{g} t={np.format_float_positional(t, trim='-')}".strip()
             for g, t in zip(keys["group"], keys["time"], strict=True)
         ),
         influence=CurveInfluence(sets, event, w, hazard, divisor, factor),
-        model_vcov=_independent_increments(variance, scale, sets.stratum), model_vcov_name=name,
-        interval="log-log" if survival else "log", keys=keys,
+        model_vcov=_independent_increments(variance, scale, sets.stratum),
+        model_vcov_name=name,
+        interval="log-log" if survival else "log",
+        keys=keys,
         frames={"risk_table": _risk_table(response, w, stratum, labels)},
     )
 
@@ -309,16 +315,19 @@ def _design(
     )
     sample = data.iloc[rows]
     design = Design(
-        response=response, x=np.zeros((rows.size, 0)), names=(),
-        weights=terms.weights_of(sample, weights), effects=codes_of(sample, by),
-        clusters=codes_of(sample, clusters), rows=rows, ledger=ledger,
+        response=response,
+        x=np.zeros((rows.size, 0)),
+        names=(),
+        weights=terms.weights_of(sample, weights),
+        effects=codes_of(sample, by),
+        clusters=codes_of(sample, clusters),
+        rows=rows,
+        ledger=ledger,
     )
     if not by:
         return design, None
     _, first = np.unique(counting.joint_codes(design), return_index=True)
-    return design, [
-        ", ".join(f"{name}={sample[name].iloc[i]}" for name in by) for i in first
-    ]
+    return design, [", ".join(f"{name}={sample[name].iloc[i]}" for name in by) for i in first]
 
 
 def _result(fit: Fit, kind: Kind, outcome: str, vcov: Vcov, level: float) -> Result:

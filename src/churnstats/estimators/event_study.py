@@ -91,13 +91,19 @@ def event_study(
     named = tuple(dict.fromkeys([*cluster_variables(vcov), "unit_id", *clusters]))
     fit = fit_stacked(stacked_design(design, sample, named, panel))
     fit = _on_base(fit, design)
-    fit = replace(fit, keys=_keys(fit, sample, design), frames={
-        "base": _base_rows(sample, design), "support": sample.support.copy(),
-        "fates": sample.fates,
-    })
+    fit = replace(
+        fit,
+        keys=_keys(fit, sample, design),
+        frames={
+            "base": _base_rows(sample, design),
+            "support": sample.support.copy(),
+            "fates": sample.fates,
+        },
+    )
     stats, notes = _counts(sample, design), _notes(sample, design)
-    about = Description("event_study", "Stacked event study of a change of leader", outcome, stats,
-                        tuple(notes))
+    about = Description(
+        "event_study", "Stacked event study of a change of leader", outcome, stats, tuple(notes)
+    )
     result = infer(fit, vcov, about, level)
     leads = [n for n, k in zip(result.names, fit.keys["event_time"], strict=True) if k < 0]
     if not leads or isinstance(design.base, EarlyBase):
@@ -131,19 +137,27 @@ def _keys(fit: Fit, sample: StackedSample, design: Stacked) -> pd.DataFrame:
     in_base = np.zeros(times.size, dtype=bool)
     if isinstance(base, EarlyBase):
         in_base = (times >= base.first) & (times <= base.last)
-    return pd.DataFrame({
-        "event_time": times, "n_events": int(sample.support["n_events"].sum()), "in_base": in_base,
-    })
+    return pd.DataFrame(
+        {
+            "event_time": times,
+            "n_events": int(sample.support["n_events"].sum()),
+            "in_base": in_base,
+        }
+    )
 
 
 def _base_rows(sample: StackedSample, design: Stacked) -> pd.DataFrame:
     """Return the event time that is zero by construction, if there is one."""
     base = design.base
     times = [base.event_time] if isinstance(base, BaseYear) else []
-    return pd.DataFrame({
-        "event_time": np.array(times, dtype=np.int64),
-        "n_events": int(sample.support["n_events"].sum()), "in_base": True,
-    }, index=range(len(times)))
+    return pd.DataFrame(
+        {
+            "event_time": np.array(times, dtype=np.int64),
+            "n_events": int(sample.support["n_events"].sum()),
+            "in_base": True,
+        },
+        index=range(len(times)),
+    )
 
 
 def _counts(sample: StackedSample, design: Stacked) -> dict[str, int]:

@@ -118,9 +118,12 @@ class Result:
     def glance(self) -> pd.DataFrame:
         """Return one row about the whole fit: counts, variance choice, rule, likelihood."""
         row: dict[str, Any] = {
-            "title": self.description.title, "outcome": self.description.outcome,
-            **self.glance_values, "vcov": self.choice.label,
-            "small_sample": self.choice.small_sample, "df": self.choice.df,
+            "title": self.description.title,
+            "outcome": self.description.outcome,
+            **self.glance_values,
+            "vcov": self.choice.label,
+            "small_sample": self.choice.small_sample,
+            "df": self.choice.df,
         }
         row.update({f"n_clusters_{name}": n for name, n in self.choice.n_clusters.items()})
         return pd.DataFrame([row])
@@ -169,8 +172,12 @@ class Result:
             raise SpecError("lincom", "no combination is given", how="name: {term: weight}")
         unknown = sorted({t for w in combinations.values() for t in w} - set(self.names))
         if unknown:
-            raise SpecError("lincom", "no such terms", where=unknown,
-                            how=f"the terms are: {', '.join(self.names)}")
+            raise SpecError(
+                "lincom",
+                "no such terms",
+                where=unknown,
+                how=f"the terms are: {', '.join(self.names)}",
+            )
         matrix = np.array(
             [[float(w.get(name, 0.0)) for name in self.names] for w in combinations.values()]
         )
@@ -180,8 +187,12 @@ class Result:
         return replace(
             self,
             description=replace(self.description, kind=kind),
-            names=names, coef=matrix @ self.coef, choice=choice,
-            keys=pd.DataFrame(index=range(len(names))), frames={}, interval="identity",
+            names=names,
+            coef=matrix @ self.coef,
+            choice=choice,
+            keys=pd.DataFrame(index=range(len(names))),
+            frames={},
+            interval="identity",
             fit=None if self.fit is None else combine_fit(self.fit, matrix, names),
         )
 
@@ -254,7 +265,8 @@ class Result:
     def _notes(self) -> list[str]:
         counts = ", ".join(
             f"{tables.format_number(v)} {k.removeprefix('n_').replace('_', ' ')}"
-            for k, v in self.glance_values.items() if k.startswith("n_")
+            for k, v in self.glance_values.items()
+            if k.startswith("n_")
         )
         sizes = [f"{n:,} {name}" for name, n in self.choice.n_clusters.items()]
         clusters = f"{', '.join(sizes)} clusters" if sizes else ""
@@ -264,7 +276,8 @@ class Result:
         notes = [
             f"Outcome: {self.description.outcome}. {counts}.",
             f"{errors}; small-sample rule: {self.choice.small_sample}; reference: {df}.",
-            *self.choice.notes, *self.description.notes,
+            *self.choice.notes,
+            *self.description.notes,
         ]
         return [*notes, "Left out: " + "; ".join(lost) + "."] if lost else notes
 
@@ -312,7 +325,16 @@ def infer(fit: Fit, vcov: Vcov, description: Description, level: float = 0.95) -
     if np.isfinite(fit.loglik):
         values["loglik"] = fit.loglik
     return Result(
-        description=description, names=fit.names, coef=fit.coef, choice=covariance(fit, vcov),
-        keys=fit.keys, frames=fit.frames, glance_values=values, ledger=fit.design.ledger,
-        interval=fit.interval, level=level, provenance=environment(), fit=fit,
+        description=description,
+        names=fit.names,
+        coef=fit.coef,
+        choice=covariance(fit, vcov),
+        keys=fit.keys,
+        frames=fit.frames,
+        glance_values=values,
+        ledger=fit.design.ledger,
+        interval=fit.interval,
+        level=level,
+        provenance=environment(),
+        fit=fit,
     )

@@ -30,11 +30,14 @@ def write(fields: Mapping[str, Any], directory: Path) -> Path:
     for name, table in fields["frames"].items():
         table.to_parquet(directory / f"frame_{name}.parquet")
     words = {
-        "format": FORMAT, "names": fields["names"],
+        "format": FORMAT,
+        "names": fields["names"],
         "choice": {k: v for k, v in vars(choice).items() if k != "matrix"},
         "description": asdict(fields["description"]),
-        "glance_values": dict(fields["glance_values"]), "frames": list(fields["frames"]),
-        "interval": fields["interval"], "level": fields["level"],
+        "glance_values": dict(fields["glance_values"]),
+        "frames": list(fields["frames"]),
+        "interval": fields["interval"],
+        "level": fields["level"],
         "provenance": dict(fields["provenance"]),
         "ledger": [asdict(step) for step in fields["ledger"].steps],
     }
@@ -61,12 +64,19 @@ def read(directory: Path, describe: Callable[..., Any]) -> dict[str, Any]:
         "names": tuple(words["names"]),
         "coef": frame["estimate"].to_numpy(dtype=float),
         "choice": Covariance(
-            matrix, choice["label"], choice["small_sample"], float(choice["df"]),
-            choice["n_clusters"], tuple(choice["notes"]),
+            matrix,
+            choice["label"],
+            choice["small_sample"],
+            float(choice["df"]),
+            choice["n_clusters"],
+            tuple(choice["notes"]),
         ),
-        "keys": keys, "frames": frames, "glance_values": words["glance_values"],
+        "keys": keys,
+        "frames": frames,
+        "glance_values": words["glance_values"],
         "ledger": RowLedger(tuple(Step(**step) for step in words["ledger"])),
-        "interval": words["interval"], "level": words["level"],
+        "interval": words["interval"],
+        "level": words["level"],
         "provenance": words["provenance"],
     }
 

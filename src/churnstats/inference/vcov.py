@@ -166,8 +166,11 @@ def _robust(fit: Fit, choice: Robust) -> Covariance:
         if choice.kind == "HC1":
             factor, rule = fit.design.n / df, "n / (n - K)"
     elif choice.kind == "HC1":
-        raise SpecError("vcov", "HC1 counts parameters against rows; survival rows may be split",
-                        how="use Robust('HC0') or Cluster()")
+        raise SpecError(
+            "vcov",
+            "HC1 counts parameters against rows; survival rows may be split",
+            how="use Robust('HC0') or Cluster()",
+        )
     matrix = outer_sum(fit.influence.rows()) * factor
     return Covariance(matrix, f"heteroskedasticity-robust ({choice.kind})", rule, df, {})
 

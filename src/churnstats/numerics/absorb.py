@@ -27,9 +27,7 @@ TOLERANCE = 1e-12
 MAX_ITERATIONS = 10_000
 
 
-def absorb(
-    columns: FloatArray, effects: Sequence[IntArray], weights: FloatArray
-) -> FloatArray:
+def absorb(columns: FloatArray, effects: Sequence[IntArray], weights: FloatArray) -> FloatArray:
     """Return the columns less their weighted projection on all effects.
 
     Parameters

@@ -55,7 +55,5 @@ def is_nested(inner: IntArray, outer: IntArray) -> bool:
 
 def n_components(a: IntArray, n_a: int, b: IntArray, n_b: int) -> int:
     """Count the connected components of the graph that links groups of a and b."""
-    links = sparse.coo_matrix(
-        (np.ones(a.size), (a, b + n_a)), shape=(n_a + n_b, n_a + n_b)
-    )
+    links = sparse.coo_matrix((np.ones(a.size), (a, b + n_a)), shape=(n_a + n_b, n_a + n_b))
     return int(connected_components(links, directed=False, return_labels=False))

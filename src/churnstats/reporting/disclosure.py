@@ -145,8 +145,12 @@ def _require(frame: pd.DataFrame, columns: Sequence[str], minimum: int) -> None:
         raise SpecError("disclosure", f"a minimum of {minimum} hides nothing", how="give 1 or more")
     missing = sorted(set(columns) - set(frame.columns))
     if missing:
-        raise SpecError("disclosure", "no such columns", where=missing,
-                        how=f"the columns are: {', '.join(map(str, frame.columns))}")
+        raise SpecError(
+            "disclosure",
+            "no such columns",
+            where=missing,
+            how=f"the columns are: {', '.join(map(str, frame.columns))}",
+        )
     if len(set(columns)) < len(columns):
         raise SpecError("disclosure", "a column is named twice", where=columns)
 
@@ -163,8 +167,11 @@ _Line = tuple[list[tuple[int, int]], tuple[int, int]]
 
 
 def _lines(
-    frame: pd.DataFrame, counts: FloatArray, has_total_column: bool,
-    total_rows: Sequence[bool] | None, by: Sequence[str],
+    frame: pd.DataFrame,
+    counts: FloatArray,
+    has_total_column: bool,
+    total_rows: Sequence[bool] | None,
+    by: Sequence[str],
 ) -> list[_Line]:
     """Return each line of cells with the cell that holds its total."""
     n_rows, n_columns = counts.shape
@@ -178,11 +185,18 @@ def _lines(
     for cells, whole in lines:
         parts = sum(float(counts[cell]) for cell in cells)
         if np.isnan(parts + counts[whole]):
-            raise SpecError("disclosure", "a count in a line with a total is missing",
-                            where=[f"row {whole[0]}"], how="give the counts before any is hidden")
+            raise SpecError(
+                "disclosure",
+                "a count in a line with a total is missing",
+                where=[f"row {whole[0]}"],
+                how="give the counts before any is hidden",
+            )
         if parts != counts[whole]:
-            raise SpecError("disclosure", f"a total is {counts[whole]:.0f}, its cells add up to "
-                            f"{parts:.0f}", where=[f"row {whole[0]}"])
+            raise SpecError(
+                "disclosure",
+                f"a total is {counts[whole]:.0f}, its cells add up to {parts:.0f}",
+                where=[f"row {whole[0]}"],
+            )
     return lines
 
 
@@ -199,8 +213,12 @@ def _groups(
     for code in np.unique(codes):
         total = np.flatnonzero((codes == code) & marked)
         if total.size > 1:
-            raise SpecError("disclosure", "a group has two totals",
-                            where=[f"row {i}" for i in total], how="name the groups in `by`")
+            raise SpecError(
+                "disclosure",
+                "a group has two totals",
+                where=[f"row {i}" for i in total],
+                how="name the groups in `by`",
+            )
         if total.size:
             groups.append((np.flatnonzero((codes == code) & ~marked), int(total[0])))
     return groups
@@ -222,8 +240,11 @@ def _complement(
 
 
 def _is_safe(
-    counts: FloatArray, hidden: BoolArray, cells: Sequence[tuple[int, int]],
-    total: tuple[int, int], minimum: int,
+    counts: FloatArray,
+    hidden: BoolArray,
+    cells: Sequence[tuple[int, int]],
+    total: tuple[int, int],
+    minimum: int,
 ) -> bool:
     secret = [counts[cell] for cell in cells if hidden[cell]]
     if hidden[total]:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 PNG_DPI = 200
 HEADINGS = {
-    "std_error": "Std. error", "p_value": "p", "conf_low": "Conf. low", "conf_high": "Conf. high",
+    "std_error": "Std. error",
+    "p_value": "p",
+    "conf_low": "Conf. low",
+    "conf_high": "Conf. high",
 }
 PAGE = """<!doctype html>
 <html lang="en">
@@ -99,8 +102,9 @@ def write_table(
         page = table_html(cells, words, notes, caption)
         latex = tables.to_latex(cells, notes, caption, f"tab:{name}")
     else:
-        raise SpecError("table", f"a {type(content).__name__} is no table",
-                        how="give a DataFrame or a Result")
+        raise SpecError(
+            "table", f"a {type(content).__name__} is no table", how="give a DataFrame or a Result"
+        )
     directory.mkdir(parents=True, exist_ok=True)
     files = tuple(directory / f"{name}.{kind}" for kind in ("csv", "tex", "html"))
     raw.to_csv(files[0], index=False, lineterminator="\n", encoding="utf-8")
@@ -132,8 +136,11 @@ def write_figure(figure: Figure, directory: Path, name: str) -> Rendered:
     from matplotlib.figure import Figure
 
     if not isinstance(figure, Figure):
-        raise SpecError("figure", f"a {type(figure).__name__} is no figure",
-                        how="give a matplotlib Figure, such as Result.plot() returns")
+        raise SpecError(
+            "figure",
+            f"a {type(figure).__name__} is no figure",
+            how="give a matplotlib Figure, such as Result.plot() returns",
+        )
     directory.mkdir(parents=True, exist_ok=True)
     png, svg = directory / f"{name}.png", directory / f"{name}.svg"
     with rc_context({"svg.hashsalt": "churnstats", "svg.fonttype": "path"}):
@@ -175,15 +182,18 @@ def table_html(
     marks = [' class="words"' if word else "" for word in words]
 
     def row(tag: str, values: Sequence[object]) -> str:
-        made = [f"<{tag}{mark}>{escape(str(v))}</{tag}>"
-                for mark, v in zip(marks, values, strict=True)]
+        made = [
+            f"<{tag}{mark}>{escape(str(v))}</{tag}>" for mark, v in zip(marks, values, strict=True)
+        ]
         return f"<tr>{''.join(made)}</tr>"
 
     body = "\n".join(row("td", list(values)) for values in cells.itertuples(index=False))
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     head = row("th", list(cells.columns))
-    return (f'<table class="churnstats">{title}\n<thead>{head}</thead>\n<tbody>\n{body}\n'
-            f"</tbody>\n</table>{_notes_html(notes)}")
+    return (
+        f'<table class="churnstats">{title}\n<thead>{head}</thead>\n<tbody>\n{body}\n'
+        f"</tbody>\n</table>{_notes_html(notes)}"
+    )
 
 
 def _titled(result: Result, title: str) -> Result:

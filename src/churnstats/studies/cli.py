@@ -50,9 +50,7 @@ app = App(
 
 
 @app.command
-def run(
-    directory: Path, /, *, record: Annotated[bool, Parameter(negative="")] = False
-) -> int:
+def run(directory: Path, /, *, record: Annotated[bool, Parameter(negative="")] = False) -> int:
     """Run a study, from its raw files to its report.
 
     Parameters
@@ -75,11 +73,16 @@ def run(
         if changed:
             out.print(_table("Numbers that are recorded anew", changed))
         state = f"{len(changed)} changed" if existed else "for the first time"
-        _say(out, f"{_count(len(done.numbers), 'number')} recorded in {directory / EXPECTED}, "
-                  f"{state}.")
+        _say(
+            out,
+            f"{_count(len(done.numbers), 'number')} recorded in {directory / EXPECTED}, {state}.",
+        )
     seconds = done.manifest["measured"]["run_seconds"]
-    _say(out, f"{_count(len(done.manifest['exhibits']), 'exhibit')} and "
-              f"{_count(len(done.numbers), 'number')} in {seconds:.1f} s.")
+    _say(
+        out,
+        f"{_count(len(done.manifest['exhibits']), 'exhibit')} and "
+        f"{_count(len(done.numbers), 'number')} in {seconds:.1f} s.",
+    )
     _say(out, f"Report: {done.report}")
     return DONE
 
@@ -105,8 +108,10 @@ def verify(directory: Path, /) -> int:
     if verification.passed:
         _say(out, f"PASS: all {_count(total, 'number')} and inputs are as recorded.")
         return DONE
-    _say(out, f"FAIL: {verification.n_failed} of {_count(total, 'number')} and inputs "
-              "not as recorded.")
+    _say(
+        out,
+        f"FAIL: {verification.n_failed} of {_count(total, 'number')} and inputs not as recorded.",
+    )
     return FAILED
 
 
@@ -144,8 +149,12 @@ def check(
     if absent:
         raise SpecError("files", "no such file", where=absent)
     found = check_files(
-        tenures=tenures, roster=roster, outcomes=outcomes, programs=programs,
-        role=role, observed_until=observed_until,
+        tenures=tenures,
+        roster=roster,
+        outcomes=outcomes,
+        programs=programs,
+        role=role,
+        observed_until=observed_until,
     )
     out = _console()
     for name, records in found.items():
@@ -165,7 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = app(
             list(sys.argv[1:] if arguments is None else arguments),
-            exit_on_error=False, result_action="return_value",
+            exit_on_error=False,
+            result_action="return_value",
         )
     except CycloptsError:
         return REFUSED
@@ -211,8 +221,13 @@ def _table(title: str, checks: Sequence[Check]) -> Table:
         verdict = Text("pass", "green") if c.passed else Text(f"FAIL: {c.reason}", "bold red")
         difference = "–" if c.difference != c.difference else f"{c.difference:+.3g}"
         table.add_row(
-            Text(c.id), format_exact(c.expected), format_exact(c.actual), difference,
-            f"{c.allowed:.3g}", f"rtol {c.rtol:g}, atol {c.atol:g}", verdict,
+            Text(c.id),
+            format_exact(c.expected),
+            format_exact(c.actual),
+            difference,
+            f"{c.allowed:.3g}",
+            f"rtol {c.rtol:g}, atol {c.atol:g}",
+            verdict,
         )
     return table
 
@@ -220,8 +235,11 @@ def _table(title: str, checks: Sequence[Check]) -> Table:
 def _say_inputs(out: Console, verification: Verification) -> None:
     for key, recorded, present in verification.inputs:
         if recorded != present:
-            _say(out, f"FAIL: input '{key}' is not the one that the numbers were recorded from\n"
-                      f"    recorded: {recorded or 'none'}\n    present:  {present or 'none'}")
+            _say(
+                out,
+                f"FAIL: input '{key}' is not the one that the numbers were recorded from\n"
+                f"    recorded: {recorded or 'none'}\n    present:  {present or 'none'}",
+            )
 
 
 if __name__ == "__main__":

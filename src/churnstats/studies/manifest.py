@@ -126,8 +126,12 @@ def build_manifest(
     """
     return {
         "format": FORMAT,
-        "study": {"name": spec.name, "title": spec.title, "licence": spec.licence,
-                  "registration": spec.registration},
+        "study": {
+            "name": spec.name,
+            "title": spec.title,
+            "licence": spec.licence,
+            "registration": spec.registration,
+        },
         "seed": spec.seed,
         "options": dict(spec.options),
         "sources": dict(sources),
@@ -147,7 +151,8 @@ def hash_outputs(results: Path) -> dict[str, dict[str, Any]]:
     paths = sorted(path for path in results.rglob("*") if path.is_file())
     return {
         path.relative_to(results).as_posix(): {
-            "sha256": file_sha256(path), "bytes": path.stat().st_size
+            "sha256": file_sha256(path),
+            "bytes": path.stat().st_size,
         }
         for path in paths
     }

@@ -77,8 +77,12 @@ class Number:
 
     def describe(self) -> dict[str, Any]:
         """Return what is stored beside that for readers: estimand, source, line."""
-        return {**self.to_json(), "estimand": self.estimand, "line": self.line,
-                "source": dict(self.source)}
+        return {
+            **self.to_json(),
+            "estimand": self.estimand,
+            "line": self.line,
+            "source": dict(self.source),
+        }
 
 
 def _faults(id: Any, value: Any, label: Any, rtol: Any, atol: Any) -> list[str]:
@@ -155,11 +159,18 @@ def compare(expected: Mapping[str, Number], actual: Mapping[str, Number]) -> tup
         old, new = expected.get(id), actual.get(id)
         number = old or new
         assert number is not None
-        checks.append(Check(
-            id=id, label=number.label, expected=old.value if old else None,
-            actual=new.value if new else None, rtol=number.rtol, atol=number.atol,
-            allowed=number.allowed, reason=_reason(old, new),
-        ))
+        checks.append(
+            Check(
+                id=id,
+                label=number.label,
+                expected=old.value if old else None,
+                actual=new.value if new else None,
+                rtol=number.rtol,
+                atol=number.atol,
+                allowed=number.allowed,
+                reason=_reason(old, new),
+            )
+        )
     return tuple(checks)
 
 
@@ -195,7 +206,8 @@ class Expected:
     def write(self, path: Path) -> None:
         """Write the file."""
         content = {
-            "format": FORMAT, "inputs": dict(self.inputs),
+            "format": FORMAT,
+            "inputs": dict(self.inputs),
             "numbers": {id: number.to_json() for id, number in self.numbers.items()},
         }
         write_json(path, content)
@@ -205,10 +217,16 @@ class Expected:
         """Read the file; one `SpecError` lists all its faults."""
         raw = read_json(path)
         numbers, inputs = raw.get("numbers"), raw.get("inputs")
-        if raw.get("format") != FORMAT or not isinstance(numbers, dict) \
-                or not isinstance(inputs, dict):
-            raise SpecError("expected", f"{path.name} does not hold recorded numbers",
-                            how="record them by `churnstats run DIR --record`")
+        if (
+            raw.get("format") != FORMAT
+            or not isinstance(numbers, dict)
+            or not isinstance(inputs, dict)
+        ):
+            raise SpecError(
+                "expected",
+                f"{path.name} does not hold recorded numbers",
+                how="record them by `churnstats run DIR --record`",
+            )
         return cls(read_numbers(numbers, path.name), {str(k): str(v) for k, v in inputs.items()})
 
 
@@ -256,10 +274,21 @@ def numbers_frame(checks: tuple[Check, ...]) -> pd.DataFrame:
     DataFrame
         A number that is missing is NaN; `reason` tells it from one that is undefined.
     """
-    columns = ("id", "label", "expected", "actual", "difference", "rtol", "atol", "allowed",
-               "passed", "reason")
-    frame = pd.DataFrame([[getattr(c, name) for name in columns] for c in checks],
-                         columns=list(columns))
+    columns = (
+        "id",
+        "label",
+        "expected",
+        "actual",
+        "difference",
+        "rtol",
+        "atol",
+        "allowed",
+        "passed",
+        "reason",
+    )
+    frame = pd.DataFrame(
+        [[getattr(c, name) for name in columns] for c in checks], columns=list(columns)
+    )
     floats = ["expected", "actual", "difference", "rtol", "atol", "allowed"]
     return frame.astype({**dict.fromkeys(floats, float), "passed": bool})
 

@@ -39,8 +39,11 @@ class Progress:
         if self._spinner is not None:
             self._spinner.stop()
             mark, style = ("failed", "red") if failed else ("done", "green")
-            line = Text.assemble((f"{mark:>6} ", style), self._step,
-                                 (f"  {perf_counter() - self._began:.1f} s", "dim"))
+            line = Text.assemble(
+                (f"{mark:>6} ", style),
+                self._step,
+                (f"  {perf_counter() - self._began:.1f} s", "dim"),
+            )
             self._console.print(line)
         elif failed and self._step:
             self._console.print(Text(f"  failed: {self._step}"))

@@ -116,8 +116,12 @@ def _partial(target: Path) -> Iterator[Path]:
     existed = target.exists()
     present = sorted(path.name for path in target.iterdir()) if existed else []
     if present and not _is_ours(target):
-        raise SpecError("results", f"'{target.name}' holds files that no run has written",
-                        where=present, how="name an empty or a new directory")
+        raise SpecError(
+            "results",
+            f"'{target.name}' holds files that no run has written",
+            where=present,
+            how="name an empty or a new directory",
+        )
     partial = target / PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -162,8 +166,11 @@ def _execute(spec: StudySpec, code: bytes, study: Study) -> None:
         exec(compile(code, str(path), "exec"), module.__dict__)
         _entry(module.__dict__)(study)
     except SystemExit as error:
-        raise SpecError("run", f"run.py called for an exit ({error.code})",
-                        how="return from run(study), or raise an error") from error
+        raise SpecError(
+            "run",
+            f"run.py called for an exit ({error.code})",
+            how="return from run(study), or raise an error",
+        ) from error
     finally:
         sys.modules.pop(MODULE)
         if before is not None:
@@ -173,15 +180,14 @@ def _execute(spec: StudySpec, code: bytes, study: Study) -> None:
 def _entry(names: Mapping[str, Any]) -> Callable[[Study], object]:
     run = names.get("run")
     if not callable(run):
-        raise SpecError("run", "run.py has no function run",
-                        how="write `def run(study: Study) -> None`")
+        raise SpecError(
+            "run", "run.py has no function run", how="write `def run(study: Study) -> None`"
+        )
     entry: Callable[[Study], object] = run
     return entry
 
 
-def _write(
-    spec: StudySpec, book: Book, made: dict[str, Any], watch: provenance.Stopwatch
-) -> None:
+def _write(spec: StudySpec, book: Book, made: dict[str, Any], watch: provenance.Stopwatch) -> None:
     """Write the numbers, the report and the manifest."""
     numbers = {id: number.describe() for id, number in book.numbers.items()}
     write_json(book.results / "numbers.json", numbers)
@@ -203,15 +209,24 @@ def _report(spec: StudySpec, book: Book, made: Mapping[str, Any]) -> Report:
         facts["Commit"] = made["git"]["commit"] + changed
     facts |= {f"SHA-256 of {name}": digest for name, digest in made["sources"].items()}
     inputs = [
-        {"key": key, "file": str(entry["file"]), "bytes": f"{entry['bytes']:,}",
-         "sha256": str(entry["sha256"])}
+        {
+            "key": key,
+            "file": str(entry["file"]),
+            "bytes": f"{entry['bytes']:,}",
+            "sha256": str(entry["sha256"]),
+        }
         for key, entry in made["inputs"].items()
     ]
     where = spec.directory.name
     return Report(
-        title=spec.title, question=spec.question, authors=spec.authors,
+        title=spec.title,
+        question=spec.question,
+        authors=spec.authors,
         numbers=[_key_number(number) for number in book.numbers.values()],
-        sections=book.sections, notes=book.notes, facts=facts, inputs=inputs,
+        sections=book.sections,
+        notes=book.notes,
+        facts=facts,
+        inputs=inputs,
         versions=made["environment"],
         commands=[f"churnstats run {where}", f"churnstats verify {where}"],
     )
@@ -219,9 +234,14 @@ def _report(spec: StudySpec, book: Book, made: Mapping[str, Any]) -> Report:
 
 def _key_number(number: Number) -> KeyNumber:
     return KeyNumber(
-        id=number.id, label=number.label, shown=format_short(number.value),
-        exact=format_exact(number.value), tolerance=number.tolerance, estimand=number.estimand,
-        source=f"run.py, line {number.line}" if number.line else "run.py", is_key=number.is_key,
+        id=number.id,
+        label=number.label,
+        shown=format_short(number.value),
+        exact=format_exact(number.value),
+        tolerance=number.tolerance,
+        estimand=number.estimand,
+        source=f"run.py, line {number.line}" if number.line else "run.py",
+        is_key=number.is_key,
     )
 
 

@@ -127,8 +127,11 @@ def read_spec(directory: str | Path) -> StudySpec:
     at = Path(os.path.abspath(directory))
     if not at.is_dir():
         raise SpecError("study", f"there is no directory '{directory}'")
-    faults = [f"{name} is missing" for name in ("study.yaml", "run.py", "README.md")
-              if not (at / name).is_file()]
+    faults = [
+        f"{name} is missing"
+        for name in ("study.yaml", "run.py", "README.md")
+        if not (at / name).is_file()
+    ]
     raw = _read_yaml(at / "study.yaml") if (at / "study.yaml").is_file() else None
     if raw is None:
         raise _error(at, faults)
@@ -138,9 +141,15 @@ def read_spec(directory: str | Path) -> StudySpec:
     if faults:
         raise _error(at, faults)
     return StudySpec(
-        directory=at, name=raw["name"], title=raw["title"].strip(), licence=raw["licence"],
-        question=" ".join(raw["question"].split()), seed=raw["seed"],
-        authors=tuple(raw.get("authors", ())), options=raw.get("options", {}), inputs=inputs,
+        directory=at,
+        name=raw["name"],
+        title=raw["title"].strip(),
+        licence=raw["licence"],
+        question=" ".join(raw["question"].split()),
+        seed=raw["seed"],
+        authors=tuple(raw.get("authors", ())),
+        options=raw.get("options", {}),
+        inputs=inputs,
         registration=raw.get("registration"),
     )
 
@@ -148,8 +157,11 @@ def read_spec(directory: str | Path) -> StudySpec:
 def _error(directory: Path, faults: Sequence[str]) -> SpecError:
     n = len(faults)
     head = f"{n} fault{'s' if n != 1 else ''} in the study '{directory.name}'"
-    return SpecError("study", "\n    - ".join([head, *faults]),
-                     how="see `churnstats.studies.spec` for what study.yaml holds")
+    return SpecError(
+        "study",
+        "\n    - ".join([head, *faults]),
+        how="see `churnstats.studies.spec` for what study.yaml holds",
+    )
 
 
 class _Loader(yaml.SafeLoader):
@@ -191,7 +203,8 @@ def _check_keys(raw: Mapping[Any, Any]) -> list[str]:
 
 def _check_words(raw: Mapping[str, Any]) -> list[str]:
     faults = [
-        f"'{key}' must be text" for key in ("name", "title", "question", "licence", "registration")
+        f"'{key}' must be text"
+        for key in ("name", "title", "question", "licence", "registration")
         if key in raw and not (isinstance(raw[key], str) and raw[key].strip())
     ]
     if isinstance(raw.get("name"), str) and not SLUG.fullmatch(raw["name"]):
@@ -207,8 +220,11 @@ def _check_words(raw: Mapping[str, Any]) -> list[str]:
 
 def _check_options(options: Any, where: str = "options") -> list[str]:
     if isinstance(options, dict):
-        faults = [f"'{where}': the key {key!r} must be text (quote it)"
-                  for key in options if not isinstance(key, str)]
+        faults = [
+            f"'{where}': the key {key!r} must be text (quote it)"
+            for key in options
+            if not isinstance(key, str)
+        ]
         return faults + [
             f for key, value in options.items() for f in _check_options(value, f"{where}.{key}")
         ]
@@ -220,8 +236,10 @@ def _check_options(options: Any, where: str = "options") -> list[str]:
         return [f"'{where}' is {options}, which is no number to work with"]
     if options is None or isinstance(options, (str, int, float)):
         return []
-    return [f"'{where}' is a {type(options).__name__}: only text, numbers, true or false, lists "
-            "and maps (quote a date)"]
+    return [
+        f"'{where}' is a {type(options).__name__}: only text, numbers, true or false, lists "
+        "and maps (quote a date)"
+    ]
 
 
 def _read_inputs(raw: Any) -> tuple[dict[str, InputFile], list[str]]:

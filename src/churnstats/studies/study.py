@@ -56,9 +56,7 @@ class Book:
             self.sections.append(Section("Results"))
         self.sections[-1].blocks.append(block)
 
-    def enter(
-        self, kind: str, name: str, caption: str, files: Sequence[Path], line: int
-    ) -> str:
+    def enter(self, kind: str, name: str, caption: str, files: Sequence[Path], line: int) -> str:
         """List an exhibit, and return where it came from in words."""
         paths = [path.relative_to(self.results).as_posix() for path in files]
         self.exhibits.append(
@@ -126,8 +124,11 @@ class Study:
         """
         if key not in self._spec.inputs:
             known = ", ".join(self._spec.inputs) or "none"
-            raise SpecError("input", f"'{key}' is no input of this study",
-                            how=f"declare it in study.yaml (declared: {known})")
+            raise SpecError(
+                "input",
+                f"'{key}' is no input of this study",
+                how=f"declare it in study.yaml (declared: {known})",
+            )
         return self._spec.inputs[key].resolve(self._spec.directory)
 
     def step(self, text: str) -> None:
@@ -285,8 +286,9 @@ class Study:
     def _claim(self, name: str, *kinds: str) -> None:
         """Refuse a name that is no file name, or is taken."""
         if not isinstance(name, str) or not SLUG.fullmatch(name):
-            raise SpecError("name", f"'{name}' can't name a file",
-                            how="use lower case letters, digits, - and _")
+            raise SpecError(
+                "name", f"'{name}' can't name a file", how="use lower case letters, digits, - and _"
+            )
         if any(e["name"] == name and e["kind"] in kinds for e in self._book.exhibits):
             raise SpecError("name", f"'{name}' is taken by another {kinds[0]}")
 

@@ -123,15 +123,19 @@ def record_expected(directory: str | Path, *, overwrite: bool = False) -> tuple[
     spec = read_spec(directory)
     path = spec.directory / EXPECTED
     if path.exists() and not overwrite:
-        raise SpecError("expected", f"numbers of '{spec.name}' are recorded already",
-                        how="to replace them, `churnstats run DIR --record`")
+        raise SpecError(
+            "expected",
+            f"numbers of '{spec.name}' are recorded already",
+            how="to replace them, `churnstats run DIR --record`",
+        )
     results = spec.directory / "results"
     manifest = read_json(results / "manifest.json")
     sources = manifest.get("sources", {})
     stale = [name for name in SOURCES if sources.get(name) != file_sha256(spec.directory / name)]
     if stale:
-        raise SpecError("expected", "the study has changed since it was run", where=stale,
-                        how="run it again")
+        raise SpecError(
+            "expected", "the study has changed since it was run", where=stale, how="run it again"
+        )
     numbers = read_numbers(read_json(results / "numbers.json"), "numbers.json")
     before = Expected.read(path).numbers if path.exists() else {}
     inputs = {key: entry.sha256 for key, entry in spec.inputs.items()}

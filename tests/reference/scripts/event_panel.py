@@ -31,16 +31,18 @@ def make(seed: int, n: int, n_years: int) -> tuple[pd.DataFrame, np.ndarray]:
     y = level[:, None] + trend + 0.08 * x[:, None] * year + effect + shock
     y = y + 0.3 * rng.normal(size=(N_DISTRICTS, n_years))[district]
     z = rng.normal(size=(n, n_years))
-    panel = pd.DataFrame({
-        "unit": np.repeat(np.arange(1, n + 1), n_years),
-        "year": np.tile(year, n),
-        "district": np.repeat(district + 1, n_years),
-        "first_change": np.repeat(first, n_years),
-        "x": np.repeat(x, n_years),
-        "w": np.repeat(w, n_years),
-        "z": z.ravel(),
-        "y": (y + 0.2 * z).ravel(),
-    })
+    panel = pd.DataFrame(
+        {
+            "unit": np.repeat(np.arange(1, n + 1), n_years),
+            "year": np.tile(year, n),
+            "district": np.repeat(district + 1, n_years),
+            "first_change": np.repeat(first, n_years),
+            "x": np.repeat(x, n_years),
+            "w": np.repeat(w, n_years),
+            "z": z.ravel(),
+            "y": (y + 0.2 * z).ravel(),
+        }
+    )
     return panel.round(8), rng.random(len(panel)) > 0.07
 
 

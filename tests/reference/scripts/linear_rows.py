@@ -23,13 +23,24 @@ def rows_with_units(rng: np.random.Generator) -> pd.DataFrame:
     x = rng.normal(size=unit.size) + 0.5 * rng.normal(size=N_UNITS)[unit]
     z = rng.exponential(size=unit.size) + 0.3 * x
     noise = rng.normal(size=unit.size) * (0.5 + 0.5 * np.abs(x))
-    noise = noise + 0.6 * rng.normal(size=N_REGIONS)[region] + 0.3 * rng.normal(size=N_YEARS)[
-        year - 2011]
+    noise = (
+        noise
+        + 0.6 * rng.normal(size=N_REGIONS)[region]
+        + 0.3 * rng.normal(size=N_YEARS)[year - 2011]
+    )
     y = 1 + 0.4 * x - 0.2 * z + 0.3 * (kind == "town") + rng.normal(size=N_UNITS)[unit] + noise
-    frame = pd.DataFrame({
-        "unit": unit + 1, "year": year, "region": region + 1, "kind": kind,
-        "w": rng.uniform(0.2, 3, unit.size), "x": x, "z": z, "y": y,
-    })
+    frame = pd.DataFrame(
+        {
+            "unit": unit + 1,
+            "year": year,
+            "region": region + 1,
+            "kind": kind,
+            "w": rng.uniform(0.2, 3, unit.size),
+            "x": x,
+            "z": z,
+            "y": y,
+        }
+    )
     return frame[rng.random(len(frame)) > 0.1].round(7)
 
 
@@ -47,8 +58,12 @@ def chains(rng: np.random.Generator) -> pd.DataFrame:
     n = len(frame)
     frame["w"], frame["x"], frame["z"] = rng.uniform(0.2, 3, n), rng.normal(size=n), rng.random(n)
     frame["y"] = (
-        0.5 * frame["x"] - frame["z"] + 0.1 * (frame["year"] - 2010) + rng.normal(size=n)
-        + rng.normal(size=200)[frame["leader"]] + rng.normal(size=200)[frame["school"]]
+        0.5 * frame["x"]
+        - frame["z"]
+        + 0.1 * (frame["year"] - 2010)
+        + rng.normal(size=n)
+        + rng.normal(size=200)[frame["leader"]]
+        + rng.normal(size=200)[frame["school"]]
     )
     return frame.round(7)
 

@@ -11,8 +11,16 @@ import numpy as np
 import pandas as pd
 
 COLUMNS = [
-    "program", "district", "state", "start", "stop", "cause", "recent_change", "capacity",
-    "partner", "weight",
+    "program",
+    "district",
+    "state",
+    "start",
+    "stop",
+    "cause",
+    "recent_change",
+    "capacity",
+    "partner",
+    "weight",
 ]
 
 
@@ -41,8 +49,20 @@ def make(seed: int, n: int) -> pd.DataFrame:
             cause = 1 if draw < first else (2 if draw < first + second else 0)
             if t >= entry:
                 seen = cause if t + 1 <= censored_at else 0
-                rows.append((i + 1, district[i] + 1, state[i] + 1, t, t + 1, seen, recent,
-                             round(x, 6), partner, round(0.5 + rng.random(), 6)))
+                rows.append(
+                    (
+                        i + 1,
+                        district[i] + 1,
+                        state[i] + 1,
+                        t,
+                        t + 1,
+                        seen,
+                        recent,
+                        round(x, 6),
+                        partner,
+                        round(0.5 + rng.random(), 6),
+                    )
+                )
             elif cause:
                 break
             t += 1
