@@ -237,6 +237,11 @@ def initiatives(study: Study, data: cs.datasets.ExampleData, panel: cs.Panel) ->
             "hazard ratio of the end of an initiative",
             key=name == "champion_gone",
         )
+    hazard_ratio(study, plain)
+
+
+def hazard_ratio(study: Study, plain: cs.Result) -> None:
+    """Record the ratio, and what two-way clusters make of its error."""
     two_way = plain.with_vcov(cs.TwoWay("unit_id", "school_year_end"))
     study.number(
         "initiatives.champion_gone.se_two_way",

@@ -150,7 +150,7 @@ def test_hazard_ratio_solves_its_equation() -> None:
     spells = table("tenures").sort_values(["unit_id", "start"])
     programs = table("programs")
     rows = []
-    by_unit = {u: f for u, f in spells.groupby("unit_id")}
+    by_unit = dict(list(spells.groupby("unit_id")))
     for p in programs.itertuples():
         own = by_unit[p.unit_id]
         starts, leaders = own["entry"].to_numpy(), own["leader_id"].to_numpy()
