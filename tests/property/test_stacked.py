@@ -427,6 +427,24 @@ def test_the_vacancy_of_a_change_belongs_to_it_and_to_no_stayer() -> None:
     assert stacks_of_x(contaminated, cs.Stacked(pre=2, post=1))[3] == 1
 
 
+def test_two_changes_in_one_year_are_one_fate_and_do_not_stand_alone() -> None:
+    spells = unit_spells(("a", 2000.0, 2006.0), ("b", 2006.0, 2006.5), ("c", 2006.5, 2013.0))
+    assert set(stacks_of_x(spells, TWO)) == {2, 8, 9}
+    assert stacks_of_x(spells, replace(TWO, isolate=False)) == {2: 0, 5: 1, 8: 0, 9: 0}
+    panel = spells_panel(
+        [*STAY, *spells, ("y", "a", 2000.0, 2007.0), ("y", "b", 2007.0, 2013.0)], 12
+    )
+    sample = TWO.build(panel, "y")
+    assert sample.fates.to_numpy().tolist() == [
+        ["x", 2006, 2, NOT_ALONE],
+        ["y", 2007, 1, "used"],
+    ]
+    before, last = sample.ledger.steps[-2:]
+    assert (before.n_in, before.n_out, last.n_in, last.n_out) == (3, 2, 2, 1)
+    loose = replace(TWO, isolate=False).build(panel, "y")
+    assert loose.n_contaminated == 1
+
+
 def test_a_leader_who_comes_back_is_no_change_but_no_stayer_while_away() -> None:
     found = stacks_of_x(unit_spells(("a", 2000.0, 2006.0), ("a", 2007.0, 2013.0)), TWO)
     assert set(found.values()) == {0}
@@ -680,6 +698,14 @@ def test_a_bad_design_lists_all_its_faults() -> None:
     assert len(error.value.where) == 4
     for words in ("pre=0, post=-1", "'never'", "'cells'", "base year 0"):
         assert words in str(error.value)
+
+
+@pytest.mark.parametrize(("pre", "post"), [(0, 1), (1, -1)])
+def test_a_window_needs_a_year_before_and_the_year_of_the_change(pre: int, post: int) -> None:
+    with pytest.raises(SpecError) as error:
+        cs.Stacked(pre=pre, post=post)
+    assert f"pre={pre}, post={post}: pre is at least 1, post at least 0" in error.value.where
+    assert cs.Stacked(pre=1, post=0).years.tolist() == [-1, 0]
 
 
 @pytest.mark.parametrize(
