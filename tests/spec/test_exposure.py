@@ -298,6 +298,37 @@ def test_a_vacancy_before_a_late_entry_is_seen_up_to_the_start() -> None:
     )
 
 
+def test_tenths_and_thirds_of_a_year_tie_as_they_do_on_paper() -> None:
+    for first, second, third in ((1 / 3, 2 / 3, 1.0), (0.1, 0.2, 0.3), (0.3, 0.6, 0.9)):
+        made = panel(
+            f"""
+            leader_id  start             stop
+            a          2010              {2010 + first!r}
+            b          {2010 + first!r}  {2010 + second!r}
+            c          {2010 + second!r}  {2010 + third!r}
+            """
+        )
+        assert made.frame["leader_id"].tolist() == ["a"]
+        assert made.frame["vacancy_share"].tolist() == [0.0]
+
+
+def test_of_two_who_led_as_long_the_one_who_began_earlier_holds_the_year() -> None:
+    assert_shows(
+        panel(
+            """
+            leader_id  start   stop
+            a          2010    2010.25
+            b          2010.25  2010.75
+            a          2010.75  2011
+            """
+        ).frame,
+        """
+        leader_id  spell_id  exposure_share  n_leaders  elapsed_tenure_years
+        a          1-head-1  0.5             2          0.25
+        """,
+    )
+
+
 @pytest.mark.parametrize("hair", [0.0, 1e-12, -1e-12])
 def test_a_hair_from_the_turn_is_the_turn(hair: float) -> None:
     made = panel(

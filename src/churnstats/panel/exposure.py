@@ -102,7 +102,7 @@ def holders(exposure: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
     panel = panel.drop(columns="exposure_share").rename(columns={"leader_share": "exposure_share"})
     panel = panel.merge(totals.reset_index(), on=key, how="left", validate="1:1")
     led = panel["led_share"].fillna(0.0)
-    vacancy = (panel["observed_share"] - led).clip(lower=0.0)
+    vacancy = panel["observed_share"] - led
     panel["vacancy_share"] = vacancy.where(vacancy > CLOCK, 0.0)
     panel["n_leaders"] = panel["n_leaders"].fillna(0).astype("int64")
     empty = (panel["vacancy_share"] > panel["exposure_share"].fillna(0.0) + CLOCK).to_numpy()
