@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,7 @@ def outcomes_of(y: Mapping[str, np.ndarray], first: int = FIRST) -> cs.Outcomes:
 
 
 def spells_panel(
-    spells: list[tuple[str, str, float, float]], n_years: int, **columns: list[bool]
+    spells: list[tuple[str, str, float, float]], n_years: int, **columns: list[Any]
 ) -> cs.Panel:
     """Build a panel of spells (unit, leader, start, stop) with outcomes that are all distinct."""
     frame = pd.DataFrame(spells, columns=["unit_id", "leader_id", "start", "stop"])
@@ -389,22 +390,18 @@ def unit_spells(*parts: tuple[str, float, float]) -> list[tuple[str, str, float,
 
 
 def stacks_of_x(
-    spells: list[tuple[str, str, float, float]], design: cs.Stacked, **columns: list[bool]
+    spells: list[tuple[str, str, float, float]], design: cs.Stacked, **columns: list[Any]
 ) -> dict[int, int]:
     """Return the years (from 0) at which x is in a stack, and whether as an event.
 
-    Two units change and one stays in every year, so that each year has a stack.
+    One unit stays and another changes in each year, so that each year has a stack.
     """
-    frame = [("stay", "s", 2000.0, 2013.0)]
-    starts = {"stay": 2000.0}
+    others = [("stay", "s", 2000.0, 2013.0)]
     for j in range(design.pre + 1, 13 - design.post):
-        frame += [(f"e{j:02d}", "a", 2000.0, 2000.0 + j), (f"e{j:02d}", "b", 2000.0 + j, 2013.0)]
-        starts[f"e{j:02d}"] = 2000.0
-    frame += spells
-    n_more = len(frame) - len(spells)
-    flags = {name: [False] * n_more + values for name, values in columns.items()}
-    panel = spells_panel(frame, 12, **flags)
-    found = windows_of(panel, design)
+        others += [(f"e{j:02d}", "a", 2000.0, 2000.0 + j), (f"e{j:02d}", "b", 2000.0 + j, 2013.0)]
+    nothing = {"left_censored": False, "right_censored": False, "entry": np.nan}
+    more = {name: [nothing[name]] * len(others) + values for name, values in columns.items()}
+    found = windows_of(spells_panel(others + spells, 12, **more), design)
     return {s: t for s, u, t in found if u == "x"}
 
 
@@ -445,6 +442,20 @@ def test_two_changes_in_one_year_are_one_fate_and_do_not_stand_alone() -> None:
     assert loose.n_contaminated == 1
 
 
+def test_a_vacancy_may_be_longer_than_the_window_and_end_in_mid_year() -> None:
+    long = unit_spells(("a", 2000.0, 2004.0), ("b", 2007.0, 2013.0))
+    assert stacks_of_x(long, TWO) == {6: 1, 9: 0}
+    into = unit_spells(("a", 2000.0, 2005.0), ("b", 2006.7, 2013.0))
+    assert stacks_of_x(into, TWO) == {5: 1, 8: 0, 9: 0}, "b leads for less than half of year 5"
+
+
+def test_a_panel_whose_frame_was_cut_is_refused() -> None:
+    panel = HAND.panel
+    for keep in (panel.frame["unit_id"] != "e3", panel.frame["school_year_end"] < FIRST + 4):
+        with pytest.raises(SpecError, match="frame does not have the unit-year"):
+            cs.event_study(replace(panel, frame=panel.frame[keep]), ONE, "y")
+
+
 def test_a_leader_who_comes_back_is_no_change_but_no_stayer_while_away() -> None:
     found = stacks_of_x(unit_spells(("a", 2000.0, 2006.0), ("a", 2007.0, 2013.0)), TWO)
     assert set(found.values()) == {0}
@@ -463,6 +474,8 @@ def test_the_start_of_the_first_leader_is_a_change_that_is_no_event() -> None:
     assert set(stacks_of_x(known, TWO)) == {5, 6, 7, 8, 9}
     censored = stacks_of_x(known, TWO, left_censored=[True])
     assert set(censored) == {4, 5, 6, 7, 8, 9}, "who was there before may have been the same"
+    late = stacks_of_x(known, TWO, entry=[2003.3])
+    assert set(late) == {5, 6, 7, 8, 9}, "seen from the third month on, and known to be new"
     second = unit_spells(("a", 2003.0, 2005.0), ("b", 2005.0, 2013.0))
     assert 4 not in stacks_of_x(second, TWO)
     assert stacks_of_x(second, TWO, left_censored=[True, False])[4] == 1

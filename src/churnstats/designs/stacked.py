@@ -210,10 +210,7 @@ def _grid(panel: Panel, outcome: str) -> Grid:
     observed[u, year - first] = (frame["observed_share"] >= MOST_OF_THE_YEAR).to_numpy()
     changes, undated = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     events = panel.events
-    at = (
-        units.get_indexer(pd.Index(events["unit_id"])),
-        events["school_year_end"].to_numpy(dtype=np.int64) - first,
-    )
+    at = _cells(units, first, shape, events["unit_id"], events["school_year_end"])
     np.add.at(changes, at, 1)
     np.add.at(undated, at, (~events["is_date_known"]).to_numpy().astype(np.int64))
     starts = _starts(panel, units, first, shape)
@@ -221,13 +218,29 @@ def _grid(panel: Panel, outcome: str) -> Grid:
     return Grid(names, first, changes, undated, starts, y, observed, empty, row)
 
 
+def _cells(
+    units: pd.Index, first: int, shape: tuple[int, int], unit_id: pd.Series, year: pd.Series
+) -> tuple[IntArray, IntArray]:
+    """Return the places of unit-years in the grid; all changes must lie in it."""
+    u = units.get_indexer(pd.Index(unit_id)).astype(np.int64)
+    t = year.to_numpy(dtype=np.int64) - first
+    outside = (u < 0) | (t < 0) | (t >= shape[1])
+    if outside.any():
+        raise SpecError(
+            "panel",
+            f"{int(outside.sum()):,} changes where the panel's frame does not have the unit-year",
+            how="build the panel from the tenures that you mean, instead of cutting its frame",
+        )
+    return u, t
+
+
 def _starts(panel: Panel, units: pd.Index, first: int, shape: tuple[int, int]) -> BoolArray:
     """Mark the years in which units' first spells begin, where that start is known."""
     spell = panel.spells.drop_duplicates("unit_id", keep="first")
-    spell = spell[~spell["left_censored"] & (spell["entry"] <= spell["start"] + CLOCK)]
-    year = np.floor(spell["start"].to_numpy(dtype=float) + CLOCK).astype(np.int64)
+    spell = spell[~spell["left_censored"] & (spell["start"] >= first - CLOCK)]
+    year = np.floor(spell["start"] + CLOCK)
     starts = np.zeros(shape, dtype=bool)
-    starts[units.get_indexer(pd.Index(spell["unit_id"])), year - first] = True
+    starts[_cells(units, first, shape, spell["unit_id"], year)] = True
     return starts
 
 
