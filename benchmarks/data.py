@@ -78,6 +78,23 @@ def rosters(n_units: int, n_years: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     return spells, outcomes
 
 
+def roster_rows(n_rows: int) -> pd.DataFrame:
+    """A yearly roster in no order: ids of units and leaders, every fiftieth row missing."""
+    rng = np.random.default_rng(SEED + 4)
+    n_years = 20
+    n_units = max(round(n_rows / n_years / 0.98), 2)
+    change = rng.random((n_units, n_years)) < 0.17
+    change[:, 0] = True
+    kept = rng.permutation(np.flatnonzero(rng.random(change.size) < 0.98))
+    units = pd.Series(np.arange(n_units)).astype("str").str.zfill(7)
+    leaders = pd.Series(np.arange(change.sum())).astype("str").str.zfill(9)
+    return pd.DataFrame(
+        {"unit_id": units.take(kept // n_years).to_numpy(),
+         "school_year_end": 2003 + kept % n_years,
+         "leader_id": leaders.take(np.cumsum(change.ravel())[kept] - 1).to_numpy()}
+    ).astype({"unit_id": "str", "leader_id": "str"})  # fmt: skip
+
+
 def write_all(folder: Path, scale: float) -> None:
     """Write every table, its size times a scale."""
 
@@ -87,6 +104,7 @@ def write_all(folder: Path, scale: float) -> None:
     linear_rows(sized(20_000), 12).to_parquet(folder / "linear.parquet")
     program_rows(sized(100_000)).to_parquet(folder / "programs.parquet")
     spell_rows(sized(1_000_000)).to_parquet(folder / "spells.parquet")
+    roster_rows(sized(100_000)).to_parquet(folder / "roster.parquet")
     for name, n_units in (("stacked", 20_000), ("panel", 48_000)):
         spells, outcomes = rosters(sized(n_units), 20)
         spells.to_parquet(folder / f"{name}_spells.parquet")

@@ -269,6 +269,73 @@ def stacked_pyfixest(data: Path) -> tuple[Prepared, Callable[[Any], Numbers]]:
     return run, lambda r: _numbers(names, r.coef().to_numpy(), r.se().to_numpy())
 
 
+# --- a roster to validated spells -----------------------------------------------------------------
+
+
+def roster_churnstats(data: Path) -> tuple[Prepared, Callable[[Any], Numbers]]:
+    import churnstats as cs
+
+    rows = pd.read_parquet(data / "roster.parquet")
+
+    def run() -> Any:
+        return cs.Tenures.from_roster(rows, role="superintendent")
+
+    return run, lambda t: _spell_numbers(t.frame)
+
+
+def roster_floor(data: Path) -> tuple[Prepared, Callable[[Any], Numbers]]:
+    """Codes of units and leaders, one sort, and one comparison with the row before."""
+    rows = pd.read_parquet(data / "roster.parquet")
+
+    def run() -> Any:
+        unit, leader = (pd.factorize(rows[c])[0] for c in ("unit_id", "leader_id"))
+        year = rows["school_year_end"].to_numpy()
+        order = np.argsort(unit * 100 + (year - year.min()), kind="stable")
+        unit, leader, year = unit[order], leader[order], year[order]
+        same = (unit[1:] == unit[:-1]) & (leader[1:] == leader[:-1]) & (np.diff(year) == 1)
+        at = np.flatnonzero(np.r_[True, ~same])
+        last = np.r_[at[1:] - 1, unit.size - 1]
+        return unit[at], leader[at], year[at], year[last] + 1
+
+    return run, lambda r: {"spells": float(r[0].size), "years": float((r[3] - r[2]).sum())}
+
+
+def roster_pandas(data: Path) -> tuple[Prepared, Callable[[Any], Numbers]]:
+    """The plain way: refuse duplicates, then groupby.apply with a function of one unit's rows."""
+    rows = pd.read_parquet(data / "roster.parquet")
+
+    def spells(unit: pd.DataFrame) -> pd.DataFrame:
+        unit = unit.sort_values("school_year_end")
+        year, leader = unit["school_year_end"], unit["leader_id"]
+        gap = year.diff() > 1
+        opens = (leader != leader.shift()) | gap
+        at = opens.cumsum()
+        found = unit.groupby(at).agg(
+            leader_id=("leader_id", "first"), start=("school_year_end", "min"),
+            stop=("school_year_end", "max"),
+        )  # fmt: skip
+        unseen = (gap | (year == year.iloc[0]))[opens].to_numpy()
+        found["left_censored"] = unseen
+        found["right_censored"] = np.r_[unseen[1:], True]
+        return found.assign(stop=found["stop"] + 1)
+
+    def run() -> Any:
+        if rows.duplicated(["unit_id", "school_year_end"]).any() or rows.isna().any(axis=None):
+            raise ValueError("bad rows")
+        return rows.groupby("unit_id")[["school_year_end", "leader_id"]].apply(spells)
+
+    return run, _spell_numbers
+
+
+def _spell_numbers(spells: pd.DataFrame) -> Numbers:
+    return {
+        "spells": float(len(spells)),
+        "years": float((spells["stop"] - spells["start"]).sum()),
+        "left": float(spells["left_censored"].sum()),
+        "right": float(spells["right_censored"].sum()),
+    }
+
+
 # --- the road to the panel, and the simulation ----------------------------------------------------
 
 

@@ -26,10 +26,18 @@ JOBS = {
     "survival": ("Kaplan-Meier, 1M rows, late entry", ("lifelines", "statsmodels")),
     "stacked": ("stacked event study, 20k units x 20 years", ("pyfixest",)),
     "panel": ("spells to panel, 200k spells", ()),
+    "roster": ("100k roster rows to validated spells", ("pandas",)),
     "simulate": ("simulation, 10k districts x 12 years", ()),
 }
 # The same numbers are asked of every program, relative: iterations stop early in some.
-TOLERANCE = {"linear": 1e-6, "cox": 1e-4, "survival": 1e-9, "stacked": 1e-6, "panel": 0.0}
+TOLERANCE = {
+    "linear": 1e-6,
+    "cox": 1e-4,
+    "survival": 1e-9,
+    "stacked": 1e-6,
+    "panel": 0.0,
+    "roster": 0.0,
+}
 ONE_THREAD = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
     "RAYON_NUM_THREADS", "POLARS_MAX_THREADS",
@@ -66,7 +74,7 @@ def line(label: str, found: Found, ours: float) -> str:
     )
 
 
-def report(job: str, folder: str, pythons: list[str], n_runs: int) -> None:
+def report(job: str, folder: str, pythons: list[str], n_runs: int, with_peers: bool) -> None:
     """Print one job: churnstats, the floor, and every peer that some interpreter has."""
     title, peers = JOBS[job]
     print(f"\n{title}")
@@ -78,7 +86,7 @@ def report(job: str, folder: str, pythons: list[str], n_runs: int) -> None:
     base = statistics.median(ours["seconds"])
     print(line(ours["version"], ours, base))
     print(line("floor", floor, base), flush=True)
-    for peer in peers:
+    for peer in peers if with_peers else ():
         tries = (run_one(python, job, peer, folder, n_runs) for python in pythons)
         found = next((f for f in tries if f is not None), None)
         if found is None:
@@ -97,6 +105,7 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--runs", type=int, default=3, help="runs that count")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full size")
+    parser.add_argument("--no-peers", action="store_true", help="churnstats and the floor only")
     options = parser.parse_args()
     unknown = set(options.jobs) - set(JOBS)
     if unknown:
@@ -106,7 +115,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_all(Path(folder), options.scale)
         for job in options.jobs or JOBS:
-            report(job, folder, [sys.executable, *options.python], options.runs)
+            pythons = [sys.executable, *options.python]
+            report(job, folder, pythons, options.runs, not options.no_peers)
 
 
 if __name__ == "__main__":

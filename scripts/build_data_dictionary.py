@@ -1,4 +1,4 @@
-"""Write data_dictionary/ from the contracts of the record tables.
+"""Write data_dictionary/ from the contracts of the record tables: markdown and Table Schemas.
 
 python scripts/build_data_dictionary.py           write the pages
 python scripts/build_data_dictionary.py --check   write nothing; fail if a page is out of date
@@ -11,26 +11,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from churnstats.schemas.contract import (
-    TABLES,
-    dictionary_index,
-    dictionary_page,
-    load_contract,
-)
+from churnstats.schemas.contract import TABLES, load_contract
+from churnstats.schemas.dictionary import dictionary_index, dictionary_page, schema_text
 
 FOLDER = Path(__file__).resolve().parents[1] / "data_dictionary"
 
 
 def pages() -> dict[str, str]:
     """Return the text of each page by file name."""
-    made = {f"{name}.md": dictionary_page(load_contract(name)) for name in TABLES}
+    contracts = [load_contract(name) for name in TABLES]
+    made = {f"{contract.name}.md": dictionary_page(contract) for contract in contracts}
+    made |= {f"{contract.name}.json": schema_text(contract) for contract in contracts}
     return {"README.md": dictionary_index(), **made}
 
 
 def drift(folder: Path) -> list[str]:
     """Return what is wrong with the pages in a folder, a line each."""
     wanted = pages()
-    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    files = [*folder.glob("*.md"), *folder.glob("*.json")]
+    found = {path.name: path.read_text(encoding="utf-8") for path in files}
     problems = [f"{name} is missing" for name in wanted if name not in found]
     problems += [f"{name} belongs to no table" for name in found if name not in wanted]
     changed = [name for name in wanted if name in found and found[name] != wanted[name]]

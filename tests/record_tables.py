@@ -53,13 +53,15 @@ def spells(text: str, **options: Any) -> cs.Tenures:
     return cs.Tenures.from_spells(text_columns(frame, "unit_id"), **options)
 
 
-def roster(text: str, max_gap_years: int = 0) -> cs.Tenures:
+def roster(text: str, max_gap_years: int = 0, **options: Any) -> cs.Tenures:
     """Return the tenures of a roster; the unit is 1 unless it says."""
     frame = table(text)
     if "unit_id" not in frame.columns:
         frame["unit_id"] = "1"
     frame = text_columns(frame, "unit_id")
-    return cs.Tenures.from_roster(frame, role="head", max_gap_years=max_gap_years)
+    units = options.pop("units", None)
+    rules = cs.RosterRules(max_gap_years=max_gap_years, **options)
+    return cs.Tenures.from_roster(frame, role="head", rules=rules, units=units)
 
 
 def panel(text: str, **options: Any) -> cs.Panel:

@@ -18,10 +18,22 @@ _HOMES = {
     "IdentificationError": "core.errors",
     "ConvergenceError": "core.errors",
     "Tenures": "records.tenures",
+    "RosterRules": "records.rosters",
+    "AssignmentRules": "records.assignments",
+    "InterimRules": "records.interim",
     "Outcomes": "records.outcomes",
     "Programs": "records.programs",
+    "Partnerships": "records.partnerships",
+    "Units": "records.units.units",
+    "read_calendar": "records.calendars",
+    "link_people": "records.people.links",
+    "LinkRules": "records.people.pairs",
+    "turnover_bounds": "records.people.links",
     "Panel": "panel.panel",
     "program_rows": "panel.risk_rows",
+    "turnover_by_group": "panel.turnover",
+    "mask_transitions": "panel.turnover",
+    "isolation_table": "panel.isolation",
     "Classical": "inference.vcov",
     "Robust": "inference.vcov",
     "Cluster": "inference.vcov",
@@ -36,18 +48,21 @@ _HOMES = {
     "three_bases": "diagnostics.bases",
     "pooled_effect": "diagnostics.bases",
     "tenure_summary": "diagnostics.tenure",
+    "tenure_hazards": "diagnostics.hazards",
+    "find_stale_years": "diagnostics.stale",
+    "swimlane": "diagnostics.swimlane",
     "cox": "estimators.cox",
     "kaplan_meier": "estimators.curves",
     "nelson_aalen": "estimators.curves",
 }
-_MODULES = {"datasets"}
+_MODULES = {"datasets": "datasets", "readers": "records.readers"}
 
 __all__ = ["__version__", *sorted(_HOMES), *sorted(_MODULES)]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f"churnstats.{name}")
+        return import_module(f"churnstats.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'churnstats' has no attribute {name!r}")
     value = getattr(import_module(f"churnstats.{_HOMES[name]}"), name)

@@ -900,7 +900,7 @@ def write_many(folder: Path) -> dict[str, Path]:
 def test_many_faults_in_four_files_are_one_error(tmp_path: Path) -> None:
     paths = write_many(tmp_path)
     with pytest.raises(DataError) as error:
-        check_files(**paths)
+        check_files(paths)
     found: dict[str, dict[str, int]] = {table: {} for table in MANY}
     for fault in error.value.faults:
         assert fault.source == f"{fault.table}.csv"
@@ -962,7 +962,7 @@ def test_one_unreadable_file_does_not_hide_the_faults_of_the_others(tmp_path: Pa
     paths = write_many(tmp_path)
     paths["tenures"].write_bytes(b"\0\1\2")
     with pytest.raises(DataError) as error:
-        check_files(**paths)
+        check_files(paths)
     rules = {(f.table, f.rule) for f in error.value.faults}
     expected = {("tenures", "unreadable_file")} | {
         (table, rule) for table in ("roster", "outcomes", "programs") for rule in ALL_RULES[table]
@@ -976,9 +976,8 @@ def test_role_and_end_of_observation_hold_for_all_files(tmp_path: Path) -> None:
     tenures, programs = tmp_path / "tenures.csv", tmp_path / "programs.csv"
     tenures.write_text("unit_id,leader_id,start,stop\n1,a,2010-07-01,\n", encoding="utf-8")
     programs.write_text("program_id,unit_id,start,stop\np,1,2011-07-01,\n", encoding="utf-8")
-    found = check_files(
-        tenures=tenures, programs=programs, role="head", observed_until="2013-07-01"
-    )
+    files = {"programs": programs, "tenures": tenures}
+    found = check_files(files, role="head", observed_until="2013-07-01")
     assert found["tenures"].frame[["role", "stop"]].to_numpy().tolist() == [["head", 2014.0]]
     assert found["programs"].frame["stop"].tolist() == [2014.0]
     assert found["programs"].frame["right_censored"].all()
@@ -999,7 +998,9 @@ def test_role_and_end_of_observation_hold_for_all_files(tmp_path: Path) -> None:
         == 0
     )
     with pytest.raises(cs.SpecError, match="no file"):
-        check_files()
+        check_files({})
+    with pytest.raises(cs.SpecError, match="the tables are"):
+        check_files({"staff": tenures})
 
 
 def test_what_was_found_and_kept_is_in_the_summary(tmp_path: Path) -> None:

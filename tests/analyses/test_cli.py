@@ -12,6 +12,7 @@ import pytest
 
 import churnstats
 from churnstats.core.errors import DataError, Fault
+from churnstats.records.check import tables_in
 from churnstats.studies.cli import main
 from tiny_study import DATA, RUN, sha256, write_study
 
@@ -161,32 +162,35 @@ def test_check_prints_what_the_files_hold(
     roster.write_text("x")
     seen: dict[str, object] = {}
 
-    def check_files(**files: object) -> dict[str, object]:
-        seen.update(files)
+    def check_files(tables: dict[str, Path], **options: object) -> dict[str, object]:
+        seen.clear()
+        seen.update(tables, **options)
         return {"tenures": SimpleNamespace(summary=lambda: "3 spells [of] 2 units")}
 
-    fake = SimpleNamespace(check_files=check_files)
+    fake = SimpleNamespace(check_files=check_files, tables_in=tables_in)
     monkeypatch.setitem(sys.modules, "churnstats.records.check", fake)
     assert main(["check", "--tenures", str(tenures), "--roster", str(roster)]) == 0
     assert "3 spells [of] 2 units" in capsys.readouterr().out
     assert seen == {
         "tenures": tenures,
         "roster": roster,
-        "outcomes": None,
-        "programs": None,
         "role": None,
         "observed_until": None,
     }
     assert (
         main(["check", "--roster", str(roster), "--role", "head", "--observed-until", "2021"]) == 0
     )
-    assert (seen["tenures"], seen["role"], seen["observed_until"]) == (None, "head", "2021")
+    assert seen == {"roster": roster, "role": "head", "observed_until": "2021"}
+    units = tmp_path / "units.csv"
+    units.write_text("x")
+    assert main(["check", str(tmp_path), "--roster", str(roster)]) == 0
+    assert {seen["units"], seen["roster"]} == {units, roster}
 
 
 def test_check_prints_all_faults_and_the_status_is_2(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def check_files(**files: object) -> dict[str, object]:
+    def check_files(*files: object, **options: object) -> dict[str, object]:
         raise DataError(
             [
                 Fault("overlap", "tenures", "two at once", "look", 2),
@@ -194,7 +198,7 @@ def test_check_prints_all_faults_and_the_status_is_2(
             ]
         )
 
-    fake = SimpleNamespace(check_files=check_files)
+    fake = SimpleNamespace(check_files=check_files, tables_in=tables_in)
     monkeypatch.setitem(sys.modules, "churnstats.records.check", fake)
     (tmp_path / "t.csv").write_text("x")
     assert main(["check", "--tenures", str(tmp_path / "t.csv")]) == 2

@@ -58,14 +58,15 @@ def test_four_averages() -> None:
 
 
 def survival_by_hand() -> pd.Series:
-    """Product over event times, each risk set counted anew."""
+    """Product over event times, each risk set counted anew; the censored leave just before."""
     spells = table("tenures")
     entry = (spells["entry"] - spells["start"]).round(9).to_numpy()
     years = (spells["stop"] - spells["start"]).round(9).to_numpy()
     event = ~spells["right_censored"].to_numpy()
     value, curve = 1.0, {}
     for time in np.unique(years[event]):
-        at_risk = ((entry < time) & (time <= years)).sum()
+        stays = (time < years) | ((time == years) & event)
+        at_risk = ((entry < time) & stays).sum()
         value *= 1 - ((years == time) & event).sum() / at_risk
         curve[time] = value
     return pd.Series(curve)

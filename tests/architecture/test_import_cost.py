@@ -23,6 +23,11 @@ HEAVY = (
     "pyarrow",
     "rich",
     "cyclopts",
+    "pandera",
+    "openpyxl",
+    "pyreadstat",
+    "rapidfuzz",
+    "nicknames",
 )
 SOURCES = sorted(Path(cs.__file__).parent.rglob("*.py"))
 TESTS = sorted(Path(__file__).parents[1].rglob("*.py"))

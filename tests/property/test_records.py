@@ -173,7 +173,7 @@ def test_every_gap_is_counted_and_is_a_fault_if_it_may_not_be(frame: pd.DataFram
 @given(rosters(), st.integers(0, 3))
 def test_rosters_and_their_spells_tell_the_same(frame: pd.DataFrame, max_gap_years: int) -> None:
     before = frame_sha256(frame)
-    tenures = cs.Tenures.from_roster(frame, max_gap_years=max_gap_years)
+    tenures = cs.Tenures.from_roster(frame, rules=cs.RosterRules(max_gap_years=max_gap_years))
     assert frame_sha256(frame) == before
     named = frame.dropna(subset="leader_id")
     assert tenures.frame["n_roster_rows"].sum() == len(named)
@@ -207,7 +207,10 @@ def test_rows_of_a_roster_may_come_in_any_order(frame: pd.DataFrame, random: Any
 @DRAWS
 @given(rosters())
 def test_a_longer_bridge_joins_spells_and_never_parts_them(frame: pd.DataFrame) -> None:
-    counts = [cs.Tenures.from_roster(frame, max_gap_years=k).n_spells for k in range(4)]
+    counts = [
+        cs.Tenures.from_roster(frame, rules=cs.RosterRules(max_gap_years=k)).n_spells
+        for k in range(4)
+    ]
     assert counts == sorted(counts, reverse=True)
 
 

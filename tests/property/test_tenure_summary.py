@@ -31,7 +31,9 @@ def tenures(spells: pd.DataFrame = SPELLS) -> cs.Tenures:
 
 
 def test_averages_equal_those_by_hand() -> None:
-    """Survival: 4/5 after 2 years (d of a, b, d, e, g), 3/5 after 4 (a), 0 after 8 (c alone)."""
+    """Survival: 4/5 after 2 years (d of a, b, d, e, g), 2/3 of it after 4 (a of a, b, e: g was
+    censored just then), 0 after 8 (c alone).
+    """
     summary = cs.tenure_summary(tenures())
     assert summary.at == 2005.0
     assert summary.n_unknown_start == 1
@@ -47,7 +49,7 @@ def test_averages_equal_those_by_hand() -> None:
     np.testing.assert_allclose(table["years"], [14 / 3, 4.0, 8.0, 0.5, 5.5])
     assert table["n"].tolist() == [3, 3, 6, 2, 2]
     assert table["n_still_in_post"].tolist() == [0, 0, 3, 0, 2]
-    np.testing.assert_allclose(summary.survival.coef, [0.8, 0.6, 0.0], atol=1e-12)
+    np.testing.assert_allclose(summary.survival.coef, [0.8, 0.8 * 2 / 3, 0.0], atol=1e-12)
     # completed: u1 is 2/3 below, u2 2/3 above the mean of three; two clusters double the variance
     error = np.sqrt(2 * 2 * (2 / 3) ** 2) / 3
     reach = stats.t(1).ppf([0.025, 0.975]) * error
@@ -55,6 +57,46 @@ def test_averages_equal_those_by_hand() -> None:
         table.loc[0, ["conf_low", "conf_high"]].astype(float), 14 / 3 + reach
     )
     assert np.isnan(table.loc[1, ["conf_low", "conf_high"]].astype(float)).all()
+
+
+def test_counts_tell_units_leaders_changes_and_how_spells_are_cut_off() -> None:
+    assert cs.tenure_summary(tenures()).counts["n"].tolist() == [3, 7, 4, 0, 7, 3, 1, 0, 3, 0, 1, 0]
+    roster = pd.DataFrame(
+        [("u", 2010, "a"), ("u", 2011, "b"), ("u", 2013, "b"), ("u", 2014, "b"), ("u", 2016, "c"),
+         ("v", 2010, "d"), ("v", 2011, "e"), ("v", 2012, "f")],
+        columns=["unit_id", "school_year_end", "leader_id"],
+    )  # fmt: skip
+    made = cs.tenure_summary(cs.Tenures.from_roster(roster, role="head"), at=2011.5).counts
+    assert made.set_index("count")["n"].to_dict() == {
+        "units": 2,
+        "leaders": 6,
+        "changes of leader": 4,
+        "changes with a date that is not known": 1,
+        "spells": 7,
+        "start and end known": 1,
+        "start unknown (left-censored)": 4,
+        "    of these after a gap": 2,
+        "end unknown (right-censored)": 4,
+        "    of these before a gap": 2,
+        "entered late": 0,
+        "begun beside a leader in post": 0,
+    }
+    share = made.set_index("count")["share_of_spells"]
+    assert share["start unknown (left-censored)"] == 4 / 7
+    assert share[:4].isna().all()
+    assert "    of these after a gap" in str(cs.tenure_summary(tenures()))
+
+
+def test_who_is_censored_at_a_time_is_not_at_risk_at_it() -> None:
+    """Spells are half-open: nobody saw whether the leader stayed."""
+    frame = SPELLS.assign(start=2000.0, entry=2000.0, left_censored=False).iloc[:5]
+    frame = frame.assign(
+        unit_id=list("vwxyz"), stop=[2001.0, 2001.0, 2001.0, 2003.0, 2003.0],
+        right_censored=[False, True, True, False, True],
+    )  # fmt: skip
+    survival = cs.tenure_summary(tenures(frame), at=2000.5).survival
+    np.testing.assert_allclose(survival.coef, [2 / 3, 0.0])
+    assert survival.keys["n_at_risk"].tolist() == [3, 1]
 
 
 def test_the_moment_and_the_level_may_be_chosen() -> None:

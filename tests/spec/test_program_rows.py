@@ -8,16 +8,17 @@ import pytest
 
 import churnstats as cs
 from churnstats.panel.risk_rows import RiskRows
+from churnstats.records.programs import Clock
 from record_tables import assert_shows, spells, table, text_columns
 
 
-def rows(leaders: str, programs: str, **options: Any) -> RiskRows:
+def rows(leaders: str, programs: str, clock: Clock = "formal", **options: Any) -> RiskRows:
     frame = table(programs)
     for name, value in (("unit_id", "1"), ("program_id", "p")):
         if name not in frame.columns:
             frame[name] = value
     made = cs.Programs.from_frame(text_columns(frame, "unit_id"), **options)
-    return cs.program_rows(made, cs.Panel.build(spells(leaders), role="head"))
+    return cs.program_rows(made, cs.Panel.build(spells(leaders), role="head"), clock)
 
 
 def test_the_champion_leaves_within_a_year_and_is_gone_from_the_next_row_on() -> None:
@@ -334,5 +335,94 @@ def test_an_end_a_hair_from_the_turn_makes_no_extra_row(stop: float) -> None:
         """
         school_year_end  exit_years  event
         2010             1           1
+    """,
+    )
+
+
+LEADERS = """
+    leader_id  start  stop
+    a          2008   2013
+    b          2013   2020
+"""
+
+
+def test_the_clock_of_practice_ends_with_the_practice() -> None:
+    text = """
+        program_id  start  stop  practice_stop  practice_right_censored  sponsor_id  end_reason
+        p1          2010   2012  2013.5         no                       a           dropped
+        p2          2010   2013  2011           no                       a           dropped
+        p3          2010   2011  2011           no                       a           dropped
+        p4          2010   2011  2012           yes                      a           dropped
+    """
+    assert_shows(
+        rows(LEADERS, text, clock="practice").frame,
+        """
+        program_id  school_year_end  entry_years  exit_years  event  champion_gone  end_reason
+        p1          2010             0            1           0      0              -
+        p1          2011             1            2           0      0              -
+        p1          2012             2            3           0      0              -
+        p1          2013             3            3.5         1      1              -
+        p2          2010             0            1           1      0              -
+        p3          2010             0            1           1      0              dropped
+        p4          2010             0            1           0      0              -
+        p4          2011             1            2           0      0              -
+    """,
+    )
+    formal = rows(LEADERS, text).frame
+    assert formal.groupby("program_id").size().to_dict() == {"p1": 2, "p2": 3, "p3": 1, "p4": 1}
+    assert formal["event"].sum() == 4
+
+
+def test_programs_whose_practice_was_not_watched_are_left_out_and_counted() -> None:
+    made = rows(
+        LEADERS,
+        """
+        program_id  start  entry  stop  practice_stop  sponsor_id
+        p1          2010   -      2012  -              a
+        p2          2010   -      2012  2010           a
+        p3          2010   2011   2012  2011           a
+        p4          2010   2011   2012  2011.5         a
+    """,
+        clock="practice",
+    )
+    assert made.frame["program_id"].tolist() == ["p4"]
+    assert made.ledger.steps[-2].lost == {
+        "whose practice nobody watched": 1,
+        "without practice under observation": 2,
+    }
+
+
+def test_a_re_adoption_begins_again_at_age_zero() -> None:
+    assert_shows(
+        rows(
+            LEADERS,
+            """
+            program_id  initiative_id  start  stop  sponsor_id
+            p1          i              2010   2011  a
+            p2          i              2013   2015  b
+        """,
+        ).frame,
+        """
+        program_id  initiative_id  adoption_order  school_year_end  entry_years  exit_years  event
+        p1          i              1               2010             0            1           1
+        p2          i              2               2013             0            1           0
+        p2          i              2               2014             1            2           1
+    """,
+    )
+
+
+def test_where_adoption_was_not_seen_age_is_unknown() -> None:
+    assert_shows(
+        rows(
+            LEADERS,
+            """
+            start  stop  left_censored  sponsor_id
+            2010   2012  yes            a
+        """,
+        ).frame,
+        """
+        school_year_end  entry_years  exit_years  event  champion_gone
+        2010             -            -           0      0
+        2011             -            -           1      0
     """,
     )

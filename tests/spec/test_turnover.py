@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import churnstats as cs
+from churnstats.panel.turnover import turnover_by_group
 from record_tables import assert_shows, panel, roster
 
 
@@ -130,7 +131,7 @@ BY_YEAR = """
 def test_turnover_by_year_counts_units_whose_holder_is_known_in_both_years() -> None:
     made = cs.Panel.build(roster(BY_YEAR))
     assert_shows(
-        made.turnover_by_year("lag"),
+        turnover_by_group(made),
         """
         school_year_end  turnover_share  n_units  coverage_share
         2010             -               0        0
@@ -139,7 +140,7 @@ def test_turnover_by_year_counts_units_whose_holder_is_known_in_both_years() -> 
     """,
     )
     assert_shows(
-        made.turnover_by_year("lead"),
+        turnover_by_group(made, dating="lead"),
         """
         school_year_end  turnover_share  n_units  coverage_share
         2010             1/2             2        2/3
@@ -151,4 +152,4 @@ def test_turnover_by_year_counts_units_whose_holder_is_known_in_both_years() -> 
 
 def test_an_unknown_dating_is_refused() -> None:
     with pytest.raises(cs.SpecError, match="'lag' or 'lead'"):
-        cs.Panel.build(roster(BY_YEAR)).turnover_by_year("Bartanen")  # type: ignore[arg-type]
+        turnover_by_group(cs.Panel.build(roster(BY_YEAR)), dating="Bartanen")  # type: ignore[arg-type]

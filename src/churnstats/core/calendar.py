@@ -14,6 +14,9 @@ import pandas as pd
 from churnstats.core.errors import SpecError
 from churnstats.core.types import BoolArray, FloatArray
 
+# Two moments of school-year time that differ by less (a thirtieth of a second) are one.
+CLOCK = 1e-9
+
 
 @dataclass(frozen=True)
 class SchoolCalendar:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from churnstats.core.types import IntArray
 
 MAX_ROWS_SHOWN = 5
+
+
+def _no_rows() -> IntArray:
+    import numpy as np
+
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Fault:
         Up to five of them, each described well enough to be found.
     source : str
         Name of the file, if the table came from one.
+    numbers : array of int
+        All of these rows by their numbers in the source, where they are known.
     """
 
     rule: str
@@ -38,6 +49,7 @@ class Fault:
     n_rows: int
     rows: tuple[str, ...] = ()
     source: str = ""
+    numbers: IntArray = field(default_factory=_no_rows, repr=False, compare=False)
 
     def __str__(self) -> str:
         count = f" ({self.n_rows} row{'s' if self.n_rows != 1 else ''})" if self.n_rows else ""

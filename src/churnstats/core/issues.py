@@ -33,6 +33,19 @@ class IssueLog:
             columns=["rule", "table", "n_rows", "action", "message"],
         )
 
+    def rows(self) -> pd.DataFrame:
+        """Return one row a finding and row of the source: rule, table, row, action."""
+        parts = [
+            pd.DataFrame({"rule": f.rule, "table": f.table, "row": f.numbers, "action": action})
+            for f, action in self.entries
+        ]
+        columns = ["rule", "table", "row", "action"]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+    def __add__(self, other: IssueLog) -> IssueLog:
+        """Return the findings of both."""
+        return IssueLog((*self.entries, *other.entries))
+
     def count(self, rule: str) -> int:
         """Return the number of rows that a rule marked."""
         return sum(fault.n_rows for fault, _ in self.entries if fault.rule == rule)

@@ -29,10 +29,8 @@ from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.designs.design import Continuous, Design, as_floats, codes_of
+from churnstats.panel.isolation import Grid, unit_year_grid, window_sums, windows_around
 from churnstats.panel.panel import Panel
-
-CLOCK = 1e-9
-MOST_OF_THE_YEAR = 0.5
 
 Weighting = Literal["events", "ols"]
 
@@ -153,41 +151,8 @@ class StackedSample:
     ledger: RowLedger
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The panel as unit x year arrays.
-
-    Parameters
-    ----------
-    units : (U,) array
-    first_year : int
-    n_changes : (U, T) integer array
-    n_undated : (U, T) integer array
-        Changes whose date is not known.
-    starts : (U, T) bool array
-        Known starts of units' first leaders: changes whose predecessor is not known.
-    y : (U, T) array
-        The outcome, NaN where there is none.
-    observed : (U, T) bool array
-        Whether the unit's post was under observation for most of the year.
-    empty : (U, T) bool array
-        Whether the post stood empty for longer than anybody led.
-    row : (U, T) integer array
-        Position in the panel, -1 where there is no row.
-    """
-
-    units: np.ndarray
-    first_year: int
-    n_changes: IntArray
-    n_undated: IntArray
-    starts: BoolArray
-    y: FloatArray
-    observed: BoolArray
-    empty: BoolArray
-    row: IntArray
-
-
-def _grid(panel: Panel, outcome: str) -> Grid:
+def _outcome(panel: Panel, grid: Grid, outcome: str) -> FloatArray:
+    """Return the outcome by unit and year, NaN where there is none."""
     frame = panel.frame
     if outcome not in frame.columns:
         raise SpecError(
@@ -197,71 +162,8 @@ def _grid(panel: Panel, outcome: str) -> Grid:
         )
     if frame[outcome].dtype.kind not in "iuf":
         raise SpecError("outcome", f"'{outcome}' is no number")
-    u, units = pd.factorize(frame["unit_id"], sort=True)
-    year = frame["school_year_end"].to_numpy(dtype=np.int64)
-    first = int(year.min())
-    shape = (units.size, int(year.max()) - first + 1)
-    row = np.full(shape, -1, dtype=np.int64)
-    row[u, year - first] = np.arange(len(frame))
-    y = np.full(shape, np.nan)
-    y[u, year - first] = as_floats(frame[outcome])
-    empty, observed = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    empty[u, year - first] = frame["leader_id"].isna().to_numpy()
-    observed[u, year - first] = (frame["observed_share"] >= MOST_OF_THE_YEAR).to_numpy()
-    changes, undated = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    events = panel.events
-    at = _cells(units, first, shape, events["unit_id"], events["school_year_end"])
-    np.add.at(changes, at, 1)
-    np.add.at(undated, at, (~events["is_date_known"]).to_numpy().astype(np.int64))
-    starts = _starts(panel, units, first, shape)
-    names = units.to_numpy(dtype=object)
-    return Grid(names, first, changes, undated, starts, y, observed, empty, row)
-
-
-def _cells(
-    units: pd.Index, first: int, shape: tuple[int, int], unit_id: pd.Series, year: pd.Series
-) -> tuple[IntArray, IntArray]:
-    """Return the places of unit-years in the grid; all changes must lie in it."""
-    u = units.get_indexer(pd.Index(unit_id)).astype(np.int64)
-    t = year.to_numpy(dtype=np.int64) - first
-    outside = (u < 0) | (t < 0) | (t >= shape[1])
-    if outside.any():
-        raise SpecError(
-            "panel",
-            f"{int(outside.sum()):,} changes where the panel's frame does not have the unit-year",
-            how="build the panel from the tenures that you mean, instead of cutting its frame",
-        )
-    return u, t
-
-
-def _starts(panel: Panel, units: pd.Index, first: int, shape: tuple[int, int]) -> BoolArray:
-    """Mark the years in which units' first spells begin, where that start is known."""
-    spell = panel.spells.drop_duplicates("unit_id", keep="first")
-    spell = spell[~spell["left_censored"] & (spell["start"] >= first - CLOCK)]
-    year = np.floor(spell["start"] + CLOCK)
-    starts = np.zeros(shape, dtype=bool)
-    starts[_cells(units, first, shape, spell["unit_id"], year)] = True
-    return starts
-
-
-def _windows(values: IntArray, pre: int, post: int) -> IntArray:
-    """Sum over each full window c - pre .. c + post; -1 where the window leaves the grid."""
-    total = np.concatenate(
-        [np.zeros((values.shape[0], 1), dtype=np.int64), np.cumsum(values, axis=1)], axis=1
-    )
-    width = pre + post + 1
-    sums = np.full(values.shape, -1, dtype=np.int64)
-    if width <= values.shape[1]:
-        sums[:, pre : values.shape[1] - post] = total[:, width:] - total[:, :-width]
-    return sums
-
-
-def _own_vacancy(empty: BoolArray, pre: int) -> IntArray:
-    """Count the years without a leader that run up to each year, within its window."""
-    before = np.zeros(empty.shape, dtype=np.int64)
-    for t in range(1, empty.shape[1]):
-        before[:, t] = np.where(empty[:, t - 1], before[:, t - 1] + 1, 0)
-    return np.minimum(before, pre) + empty
+    values = as_floats(frame[outcome])
+    return np.where(grid.row >= 0, values[grid.row], np.nan)
 
 
 FATES = (
@@ -275,15 +177,14 @@ FATES = (
 
 def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
     """Build the rows of a stacked design; see `Stacked`."""
-    grid = _grid(panel, outcome)
+    grid = unit_year_grid(panel)
+    y = _outcome(panel, grid, outcome)
+    around = windows_around(grid, spec.pre, spec.post)
     width = spec.pre + spec.post + 1
-    changes = _windows(grid.n_changes + grid.starts, spec.pre, spec.post)
-    empty = _windows(grid.empty.astype(np.int64), spec.pre, spec.post)
-    observed = _windows(grid.observed.astype(np.int64), spec.pre, spec.post) == width
-    complete = _windows(np.isfinite(grid.y).astype(np.int64), spec.pre, spec.post) == width
-    stayer = complete & observed & (changes == 0) & (empty == 0)
+    complete = window_sums(np.isfinite(y).astype(np.int64), spec.pre, spec.post) == width
+    observed, alone = around.observed, around.alone
+    stayer = complete & observed & around.unchanged
     event = grid.n_changes > 0
-    alone = (changes == 1) & (empty == _own_vacancy(grid.empty, spec.pre))
     has_stayers = stayer.any(axis=0)
     fate = np.select(
         [grid.n_undated > 0, ~observed, ~complete, ~alone & spec.isolate, ~has_stayers],
@@ -320,14 +221,16 @@ def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
             where=[f"{n:,} {name}" for name, n in lost.items() if n],
             how="shorten the window, or set isolate=False and mind the contaminated events",
         )
-    frame = _rows(spec, grid, used, stayer)
+    frame = _rows(spec, grid, y, used, stayer)
     counts = frame[frame["event_time"] == 0].groupby("stack")["treated"]
     support = pd.DataFrame({"n_events": counts.sum(), "n_stayers": counts.size() - counts.sum()})
     contaminated = int((used & ~alone).sum())
     return StackedSample(frame, support.reset_index(), fates, contaminated, ledger)
 
 
-def _rows(spec: Stacked, grid: Grid, used: BoolArray, stayer: BoolArray) -> pd.DataFrame:
+def _rows(
+    spec: Stacked, grid: Grid, y: FloatArray, used: BoolArray, stayer: BoolArray
+) -> pd.DataFrame:
     """Return one row a stack, unit and year, events and stayers of all stacks."""
     in_stack = used | (stayer & used.any(axis=0))
     unit, at = np.nonzero(in_stack)
@@ -348,7 +251,7 @@ def _rows(spec: Stacked, grid: Grid, used: BoolArray, stayer: BoolArray) -> pd.D
             "event_time": k,
             "treated": treated.astype(np.int64),
             "weight": weight,
-            "y": grid.y[unit, at + k],
+            "y": y[unit, at + k],
             "row": grid.row[unit, at + k],
         }
     )

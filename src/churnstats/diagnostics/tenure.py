@@ -1,4 +1,4 @@
-"""How long leaders stay: the four averages that are all called average tenure."""
+"""How long leaders stay: the four averages that are all called average tenure, and counts."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from churnstats.core.calendar import CLOCK
 from churnstats.core.errors import SpecError
+from churnstats.core.types import BoolArray
 from churnstats.display import tables
 from churnstats.estimators.curves import kaplan_meier
 from churnstats.estimators.linear import linear_model
 from churnstats.inference.result import Result
 from churnstats.inference.vcov import Classical, Cluster
+from churnstats.panel.events import event_ledger
 from churnstats.records.tenures import Tenures
 
 # A product that is one half on paper may end up a few units in the last place above it.
 ROUNDING = 1e-12
+# Half a minute in years: a spell that is censored at a time is no longer at risk at that time.
+HAIR = 1e-6
+COLUMNS = ["average", "statistic", "years", "conf_low", "conf_high", "n", "n_still_in_post"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +33,10 @@ class TenureSummary:
     ----------
     averages : DataFrame
         ``average, statistic, years, conf_low, conf_high, n, n_still_in_post``.
+    counts : DataFrame
+        ``count, n, share_of_spells``: units, leaders, spells and changes, and how many spells
+        are censored on either side, at the border of the records or at a gap in them, were
+        entered late, or share their post; a leader who joins another is no change.
     survival : Result
         Kaplan-Meier with late entry, from which the second average comes.
     at : float
@@ -37,12 +47,13 @@ class TenureSummary:
     """
 
     averages: pd.DataFrame
+    counts: pd.DataFrame
     survival: Result
     at: float
     n_unknown_start: int
 
     def summary(self) -> str:
-        """Return the table with a line on each average."""
+        """Return the averages with a line on each, and the counts."""
         notes = [
             f"Incumbents are those in post at school-year time {self.at:g}.",
             "Completed spells leave out those still running, which are the long ones; incumbents' "
@@ -51,7 +62,8 @@ class TenureSummary:
             f"{self.n_unknown_start:,} spells with an unknown start are in none of them. "
             "Intervals: clustered by unit; log-log for Kaplan-Meier.",
         ]
-        return tables.to_text(tables.format_frame(self.averages, digits=2), notes)
+        averages = tables.to_text(tables.format_frame(self.averages, digits=2), notes)
+        return f"{averages}\n\n{tables.to_text(tables.format_frame(self.counts))}"
 
     def __str__(self) -> str:
         return self.summary()
@@ -93,10 +105,7 @@ def tenure_summary(
     5
     """
     spells = tenures.for_role(role)
-    known = spells[~spells["left_censored"]].copy()
-    known["years"] = known["stop"] - known["start"]
-    known["entry_years"] = known["entry"] - known["start"]
-    known["exited"] = (~known["right_censored"]).astype(int)
+    known = known_starts(spells)
     moment = float((spells["entry"].min() + spells["stop"].max()) / 2) if at is None else float(at)
     here = known[(known["entry"] <= moment) & (known["stop"] > moment)].copy()
     if here.empty:
@@ -107,40 +116,85 @@ def tenure_summary(
         )
     here["elapsed"] = moment - here["start"]
     done = known[known["exited"] == 1]
+    survival = tenure_survival(known, level)
+    unclear = (np.nan, np.nan)
+    median, *band = median_survival(survival)
+    middle = (median, *(band if known["unit_id"].nunique() > 1 else unclear))
+    running, still = (int((part["exited"] == 0).sum()) for part in (known, here))
+    n_known, n_here = len(known), len(here)
+    half = (float(done["years"].median()), *unclear)
+    rows = [
+        ("completed spells", "mean", *_mean(done, "years", level), len(done), 0),
+        ("completed spells", "median", *half, len(done), 0),
+        ("Kaplan-Meier, late entry", "median", *middle, n_known, running),
+        ("incumbents, elapsed", "mean", *_mean(here, "elapsed", level), n_here, 0),
+        ("incumbents, completed", "mean", *_mean(here, "years", level), n_here, still),
+    ]
+    averages = pd.DataFrame(rows, columns=COLUMNS)
+    return TenureSummary(averages, _counts(spells), survival, moment, len(spells) - n_known)
+
+
+def known_starts(spells: pd.DataFrame) -> pd.DataFrame:
+    """Return the spells whose start is known, with ``years, entry_years`` and ``exited``."""
+    known = spells[~spells["left_censored"]].copy()
+    known["years"] = known["stop"] - known["start"]
+    known["entry_years"] = known["entry"] - known["start"]
+    known["exited"] = (~known["right_censored"]).astype("int64")
+    return known
+
+
+def tenure_survival(known: pd.DataFrame, level: float) -> Result:
+    """Return the survival of spells from `known_starts`, clustered by unit if there are several.
+
+    Who is censored at a time is not at risk at that time: spells are half-open, and nobody looked
+    whether the leader stayed.
+    """
+    seen, entry = known["years"], known["entry_years"]
+    before = np.maximum(seen - HAIR, (seen + entry) / 2)
     several = known["unit_id"].nunique() > 1
-    survival = kaplan_meier(
-        known,
+    return kaplan_meier(
+        known.assign(seen=seen.where(known["exited"] == 1, before)),
         entry="entry_years",
-        exit="years",
+        exit="seen",
         event="exited",
         level=level,
         vcov=Cluster("unit_id") if several else Classical(),
         time_label="years in post",
     )
-    median, *band = median_survival(survival)
-    rows = [
-        ("completed spells", "mean", *_mean(done, "years", level), len(done), 0),
-        ("completed spells", "median", float(done["years"].median()), np.nan, np.nan, len(done), 0),
-        (
-            "Kaplan-Meier, late entry",
-            "median",
-            median,
-            *(band if several else (np.nan, np.nan)),
-            len(known),
-            int((known["exited"] == 0).sum()),
-        ),
-        ("incumbents, elapsed", "mean", *_mean(here, "elapsed", level), len(here), 0),
-        (
-            "incumbents, completed",
-            "mean",
-            *_mean(here, "years", level),
-            len(here),
-            int((here["exited"] == 0).sum()),
-        ),
+
+
+def shares_post(spells: pd.DataFrame) -> BoolArray:
+    """Mark spells that begin while another leader is in post: they are no change of leader."""
+    latest = spells.groupby("unit_id")["stop"].cummax().groupby(spells["unit_id"]).shift()
+    return (spells["start"] < latest - CLOCK).to_numpy(dtype=bool)
+
+
+def _counts(spells: pd.DataFrame) -> pd.DataFrame:
+    """Count units, leaders, spells, changes and the ways in which spells are cut off."""
+    joins = shares_post(spells)
+    events = event_ledger(spells)
+    events = events[~events["successor_spell_id"].isin(spells.loc[joins, "spell_id"])]
+    unit = spells["unit_id"]
+    left, right = spells["left_censored"], spells["right_censored"]
+    others = [
+        ("units", unit.nunique()),
+        ("leaders", spells["leader_id"].nunique()),
+        ("changes of leader", len(events)),
+        ("changes with a date that is not known", int((~events["is_date_known"]).sum())),
     ]
-    columns = ["average", "statistic", "years", "conf_low", "conf_high", "n", "n_still_in_post"]
-    averages = pd.DataFrame(rows, columns=columns)
-    return TenureSummary(averages, survival, moment, len(spells) - len(known))
+    of_spells = [
+        ("spells", len(spells)),
+        ("start and end known", int((~left & ~right).sum())),
+        ("start unknown (left-censored)", int(left.sum())),
+        ("    of these after a gap", int((left & unit.duplicated()).sum())),
+        ("end unknown (right-censored)", int(right.sum())),
+        ("    of these before a gap", int((right & unit.duplicated(keep="last")).sum())),
+        ("entered late", int((spells["entry"] > spells["start"]).sum())),
+        ("begun beside a leader in post", int(joins.sum())),
+    ]
+    rows = [(name, n, np.nan) for name, n in others]
+    rows += [(name, n, n / len(spells)) for name, n in of_spells]
+    return pd.DataFrame(rows, columns=["count", "n", "share_of_spells"])
 
 
 def _mean(frame: pd.DataFrame, column: str, level: float) -> tuple[float, float, float]:

@@ -113,3 +113,65 @@ def wald_test(values: FloatArray, vcov: FloatArray, df: float) -> WaldTest:
     law = stats.f(q, df) if np.isfinite(df) else stats.chi2(q)
     p_value = float(law.sf(statistic if np.isfinite(df) else statistic * q))
     return WaldTest(statistic, p_value, q, df)
+
+
+def count_tails(
+    count: FloatArray, n: FloatArray, share: FloatArray, correlation: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the chances of a count this low, and of one this high, under the beta-binomial.
+
+    Parameters
+    ----------
+    count, n : arrays
+        How many of how many; NaN gives NaN.
+    share : array
+        Expected share, inside (0, 1).
+    correlation : array
+        Of two units of one count, inside (0, 1): the variance of the share is
+        share (1 - share) (1 + (n - 1) correlation) / n.
+
+    Examples
+    --------
+    >>> low, high = count_tails(
+    ...     np.array([0.0]), np.array([30.0]), np.array([0.17]), np.array([0.01])
+    ... )
+    >>> low.round(4), high
+    (array([0.0078]), array([1.]))
+    """
+    known = np.isfinite(count) & np.isfinite(n) & np.isfinite(share) & np.isfinite(correlation)
+    size = 1 / correlation[known] - 1
+    law = stats.betabinom(n[known], share[known] * size, (1 - share[known]) * size)
+    low, high = (np.full(count.shape, np.nan) for _ in range(2))
+    low[known] = law.cdf(count[known])
+    high[known] = law.sf(count[known] - 1)
+    return np.minimum(low, 1.0), np.minimum(high, 1.0)
+
+
+def both_small(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return the p-value of two independent ones that have to be small both.
+
+    It is the chance that the larger is as small as it is: its square. NaN if one is missing.
+
+    Examples
+    --------
+    >>> both_small(np.array([0.5, 0.5]), np.array([0.25, np.nan]))
+    array([0.25,  nan])
+    """
+    return np.asarray(np.maximum(first, second) ** 2)
+
+
+def false_discovery(p_value: FloatArray) -> FloatArray:
+    """Return p-values adjusted for the rate of false discoveries (Benjamini and Hochberg 1995).
+
+    NaN stays NaN and does not count.
+
+    Examples
+    --------
+    >>> false_discovery(np.array([0.01, np.nan, 0.04]))
+    array([0.02,  nan, 0.04])
+    """
+    adjusted = np.full(p_value.shape, np.nan)
+    known = np.isfinite(p_value)
+    if known.any():
+        adjusted[known] = stats.false_discovery_control(p_value[known])
+    return adjusted

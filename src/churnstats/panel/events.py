@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-CLOCK = 1e-9
+from churnstats.core.calendar import CLOCK
 
 
 def event_ledger(spells: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from churnstats.core.calendar import CLOCK
 from churnstats.core.errors import SpecError
 from churnstats.core.issues import raise_faults
 from churnstats.core.provenance import RowLedger
@@ -97,6 +98,7 @@ class Panel:
         (2556, 962)
         """
         spells = tenures.for_role(role)
+        _refuse_shared_posts(spells)
         exposure = exposures(spells)
         frame = holders(exposure, observed_stretches(spells))
         moves = count_moves(spells)
@@ -129,38 +131,24 @@ class Panel:
         """Return the row ledger: step, unit, n_in, reason, n_lost, n_out."""
         return self.ledger.frame()
 
-    def turnover_by_year(self, dating: Literal["lag", "lead"] = "lag") -> pd.DataFrame:
-        """Return the share of units whose holder changed, by school year.
-
-        Parameters
-        ----------
-        dating : {"lag", "lead"}
-            Against the year before, or the year after.
-
-        Returns
-        -------
-        DataFrame
-            ``school_year_end, turnover_share, n_units`` (with the holder known in both years)
-            and ``coverage_share`` (of the units in the panel that year).
-        """
-        if dating not in ("lag", "lead"):
-            raise SpecError("dating", f"'{dating}' is no dating", how="'lag' or 'lead'")
-        flag = self.frame[f"turnover_{dating}"].astype("Float64")
-        groups = flag.groupby(self.frame["school_year_end"])
-        table = pd.DataFrame(
-            {
-                "turnover_share": groups.mean().astype(float),
-                "n_units": groups.count(),
-                "coverage_share": groups.count() / groups.size(),
-            }
-        )
-        return table.reset_index()
-
     def __repr__(self) -> str:
         f = self.frame
         return (
             f"<Panel of role {self.role}: {len(f):,} unit-years, "
             f"{f['unit_id'].nunique():,} units, {len(self.events):,} changes>"
+        )
+
+
+def _refuse_shared_posts(spells: pd.DataFrame) -> None:
+    latest = spells.groupby("unit_id")["stop"].cummax().groupby(spells["unit_id"]).shift()
+    shared = spells["start"] < latest - CLOCK
+    if shared.any():
+        raise SpecError(
+            "shared_posts",
+            f"{int(shared.sum()):,} spells share their post with another leader, and a panel has "
+            "one holder a unit and year",
+            where=[f"unit {unit}" for unit in spells.loc[shared, "unit_id"].unique()],
+            how="read the roster with RosterRules(co_leaders='largest'), or keep one leader",
         )
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from churnstats.core.calendar import CLOCK
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import FloatArray
 from churnstats.panel.exposure import observed_stretches
 from churnstats.panel.panel import Panel
-from churnstats.records.programs import Programs
-
-CLOCK = 1e-9
+from churnstats.records.programs import Clock, Programs
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +22,10 @@ class RiskRows:
     Attributes
     ----------
     frame : DataFrame
-        One row a program and school year at risk: ``program_id, unit_id, school_year_end,
-        entry_years, exit_years`` (program age), ``event, end_reason, sponsor_id, holder_id,
-        champion_gone, years_since_change``. All that is said of leaders holds at the row's
-        start.
+        One row a program and school year at risk: ``program_id, unit_id, initiative_id,
+        adoption_order, school_year_end, entry_years, exit_years`` (program age, missing where
+        adoption was not seen), ``event, end_reason, sponsor_id, holder_id, champion_gone,
+        years_since_change``. All that is said of leaders holds at the row's start.
     ledger : RowLedger
     """
 
@@ -34,7 +33,7 @@ class RiskRows:
     ledger: RowLedger
 
 
-def program_rows(programs: Programs, panel: Panel) -> RiskRows:
+def program_rows(programs: Programs, panel: Panel, clock: Clock = "formal") -> RiskRows:
     """Cut programs at the turns of school years and attach who led when each row began.
 
     A covariate is known at the start of its row, so no row can be explained by what happens
@@ -47,6 +46,10 @@ def program_rows(programs: Programs, panel: Panel) -> RiskRows:
     programs : Programs
     panel : Panel
         Of the role whose leaders are the champions.
+    clock : {"formal", "practice"}
+        Whether the event is the formal end of the program or the end of its practice. Age counts
+        from adoption on both. On the clock of practice, programs whose practice nobody watched,
+        or that had none while they were observed, are left out and counted.
 
     Returns
     -------
@@ -66,9 +69,20 @@ def program_rows(programs: Programs, panel: Panel) -> RiskRows:
     9950
     """
     known = programs.frame["unit_id"].isin(panel.frame["unit_id"]).to_numpy()
-    table = programs.frame[known].reset_index(drop=True)
-    rows = _yearly(table)
+    spells = programs.spells(clock)
+    ledger = programs.ledger.step(
+        "programs of units in the panel",
+        "programs",
+        len(spells),
+        int(known.sum()),
+        {"of units without a tenure record": int((~known).sum())},
+    )
+    table = spells[known]
+    if clock == "practice":
+        table, ledger = _practised(table, ledger)
+    rows = _yearly(table.reset_index(drop=True))
     begin = rows["begin"].to_numpy(dtype=float)
+    adopted = rows["start"].mask(rows["left_censored"].astype(bool))
     holder = _holder_at(panel.spells, rows["unit_id"], begin)
     sponsor = rows["sponsor_id"]
     gone = pd.Series(holder["leader_id"].to_numpy() != sponsor.to_numpy(), dtype="Float64")
@@ -78,9 +92,11 @@ def program_rows(programs: Programs, panel: Panel) -> RiskRows:
         {
             "program_id": rows["program_id"],
             "unit_id": rows["unit_id"],
+            "initiative_id": rows["initiative_id"],
+            "adoption_order": rows["adoption_order"],
             "school_year_end": rows["school_year_end"],
-            "entry_years": np.round(begin - rows["start"], 9),
-            "exit_years": np.round(rows["end"] - rows["start"], 9),
+            "entry_years": np.round(begin - adopted, 9),
+            "exit_years": np.round(rows["end"] - adopted, 9),
             "event": rows["event"],
             "end_reason": rows["end_reason"].where(rows["event"] == 1),
             "sponsor_id": sponsor,
@@ -89,14 +105,23 @@ def program_rows(programs: Programs, panel: Panel) -> RiskRows:
             "years_since_change": begin - holder["start"].to_numpy(dtype=float),
         }
     )
-    ledger = programs.ledger.step(
-        "programs of units in the panel",
-        "programs",
-        len(programs.frame),
-        len(table),
-        {"of units without a tenure record": int((~known).sum())},
-    )
     return RiskRows(frame, ledger.step("risk rows", "program-years", len(frame), len(frame)))
+
+
+def _practised(table: pd.DataFrame, ledger: RowLedger) -> tuple[pd.DataFrame, RowLedger]:
+    """Return the programs that were practised under observation."""
+    watched = table["stop"].notna().to_numpy()
+    at_risk = (table["stop"] > table["entry"] + CLOCK).to_numpy()
+    return table[at_risk], ledger.step(
+        "programs practised under observation",
+        "programs",
+        len(table),
+        int(at_risk.sum()),
+        {
+            "whose practice nobody watched": int((~watched).sum()),
+            "without practice under observation": int((watched & ~at_risk).sum()),
+        },
+    )
 
 
 def _yearly(table: pd.DataFrame) -> pd.DataFrame:

@@ -41,6 +41,9 @@ class _UnreadableError(Exception):
 def read_file(path: Path, table: str = "file") -> pd.DataFrame:
     """Read CSV, Parquet, Stata, SPSS or Excel; text formats as text, so ids keep their zeros.
 
+    Value labels of Stata and SPSS become text, their missing codes missing cells. Cells of a
+    worksheet are text or numbers as they are stored.
+
     Returns
     -------
     DataFrame
@@ -58,6 +61,10 @@ def read_file(path: Path, table: str = "file") -> pd.DataFrame:
         rule = "ragged_lines" if error.n_rows else "unreadable_file"
         fault = Fault(rule, table, error.what, error.how, error.n_rows, error.rows, path.name)
         raise DataError([fault]) from error
+    except ImportError as error:
+        what = f"the package that reads {path.suffix} files is not installed: {error.name}"
+        how = "pip install 'churnstats[io]', or save the file as CSV or Parquet"
+        raise DataError([Fault("unreadable_file", table, what, how, 0, (), path.name)]) from error
     except Exception as error:  # readers of foreign formats raise what they like
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         what = f"the file can't be read: {reason}"
@@ -77,7 +84,7 @@ def _read(path: Path) -> pd.DataFrame:
     if name.endswith(".parquet"):
         return pd.read_parquet(path)
     if name.endswith(".dta"):
-        return pd.read_stata(path)
+        return _read_stata(path)
     if name.endswith(".sav"):
         return pd.read_spss(path)
     if name.endswith(".xlsx"):
@@ -86,14 +93,42 @@ def _read(path: Path) -> pd.DataFrame:
     raise _UnreadableError(f"{ending} is none of {ENDINGS}", "save it in one of these formats")
 
 
+def _read_stata(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_stata(path)
+    except ValueError as error:
+        if "not unique" not in str(error):
+            raise
+        what = "a value label stands for several codes, so that they can't be told apart"
+        how = (
+            "give each code a label of its own, or give the frame without labels: "
+            "pandas.read_stata(path, convert_categoricals=False)"
+        )
+        raise _UnreadableError(what, how) from error
+
+
 def _read_excel(path: Path) -> pd.DataFrame:
-    cells = pd.read_excel(path, header=None, dtype=str, keep_default_na=False)
-    if cells.empty:
+    """Read the first worksheet; empty rows are passed over, and errors in cells are kept as text.
+
+    Cells stay as they are stored, so that ids kept as numbers can be told from text.
+    """
+    from openpyxl import load_workbook
+
+    book = load_workbook(path, read_only=True, data_only=True)
+    try:
+        cells = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+    finally:
+        book.close()
+    filled = [i for i, row in enumerate(cells) if any(cell is not None for cell in row)]
+    if not filled:
         raise _UnreadableError("the first worksheet is empty", "put the table there")
-    header = cells.iloc[0].fillna("").tolist()
-    frame = cells.iloc[1:].set_axis(_names(header), axis=1)
-    frame.index = pd.RangeIndex(2, len(frame) + 2, name="row")
-    return frame
+    width = 1 + max(j for i in filled for j, cell in enumerate(cells[i]) if cell is not None)
+    rows = [(cells[i] + [None] * width)[:width] for i in filled]
+    names = _names("" if cell is None else str(cell) for cell in rows[0])
+    index = pd.Index([i + 1 for i in filled[1:]], dtype=np.int64, name="row")
+    columns = list(zip(*rows[1:], strict=True)) or [()] * width
+    made = [pd.Series(column, index, dtype=object) for column in columns]
+    return pd.concat(made, axis=1, keys=range(width)).set_axis(names, axis=1)
 
 
 def _names(header: Iterable[str]) -> list[str]:

@@ -5,8 +5,10 @@ Faults are collected, not raised: callers add their own and raise all of them on
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,9 +18,12 @@ import pandas as pd
 
 from churnstats.core.calendar import SchoolCalendar
 from churnstats.core.errors import MAX_ROWS_SHOWN, DataError, Fault
-from churnstats.core.types import BoolArray
-from churnstats.records import cells
+from churnstats.core.issues import IssueLog
+from churnstats.core.types import BoolArray, Columns
+from churnstats.records.cells import MENDED, WANTED, Cells, Reading, read_cells
 from churnstats.records.files import read_file
+from churnstats.records.mapping import ColumnMap, read_mapping
+from churnstats.schemas.checks import broken_rules
 from churnstats.schemas.contract import Contract, Field
 
 MAX_COLUMNS_SHOWN = 30
@@ -43,7 +48,7 @@ def describe_rows(
     word, rows = frame.index.name, []
     for i in np.flatnonzero(bad)[:MAX_ROWS_SHOWN]:
         row = ", ".join(f"{c}={_show(frame[c].iloc[i])}" for c in shown)
-        row = f"{word} {frame.index[i]}: {row}" if word else row
+        row = ": ".join(filter(None, (f"{word} {frame.index[i]}", row))) if word else row
         rows.append(row if partner is None else f"{row}; see {word} {frame.index[partner(i)]}")
     return tuple(rows)
 
@@ -70,7 +75,9 @@ def row_fault(
     n = int(bad.sum())
     if not n:
         return []
-    return [Fault(rule, table, message, how, n, describe_rows(frame, bad, columns, partner))]
+    rows = describe_rows(frame, bad, columns, partner)
+    numbers = frame.index.to_numpy()[bad] if frame.index.name else np.flatnonzero(bad)
+    return [Fault(rule, table, message, how, n, rows, numbers=numbers.astype(np.int64))]
 
 
 def source_name(data: Any) -> str:
@@ -79,14 +86,17 @@ def source_name(data: Any) -> str:
 
 
 def to_pandas(data: Any, table: str) -> pd.DataFrame:
-    """Return any eager or lazy frame, or file, as a pandas frame of its own memory.
+    """Return any eager or lazy frame, or file, as a pandas frame that may be changed.
 
-    Its index numbers the rows from 1, or as their file does, for messages.
+    Its index numbers the rows from 1, or as their file does, for messages; a frame whose index is
+    called "row" or "line" is numbered already. A pandas frame shares
+    its memory with the one that is given, and pandas copies what is changed.
     """
     if isinstance(data, (str, Path)):
         return read_file(Path(data), table)
-    frame = data.copy() if isinstance(data, pd.DataFrame) else _foreign(data, table)
-    frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
+    frame = data.copy(deep=False) if isinstance(data, pd.DataFrame) else _foreign(data, table)
+    if frame.index.name not in ("row", "line") or not frame.index.is_unique:
+        frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
     return frame
 
 
@@ -125,12 +135,15 @@ class Conformed:
     faults : tuple of Fault
     unreadable : dict
         By column, the cells that hold something that could not be read; they are missing.
+    issues : IssueLog
+        Cells that were read otherwise than they stand, as the user asked.
     """
 
     frame: pd.DataFrame
     source: pd.DataFrame
     faults: tuple[Fault, ...]
     unreadable: Mapping[str, BoolArray]
+    issues: IssueLog = dataclasses.field(default_factory=IssueLog)
 
     def empty(self, column: str) -> BoolArray:
         """Mark the cells of a column in which nothing was."""
@@ -141,59 +154,81 @@ class Conformed:
 def conform(
     data: Any,
     contract: Contract,
-    columns: Mapping[str, str] | None,
+    columns: Columns,
     calendar: SchoolCalendar,
     constants: Mapping[str, str] | None = None,
 ) -> Conformed:
     """Return a frame with the contract's columns in their types, and every fault found.
 
+    The data are not changed. Columns that stay as they are share their memory with the data.
+
     Parameters
     ----------
     data : frame, str or Path
     contract : Contract
-    columns : mapping, optional
-        Name in the contract to name in the data, for columns that are named differently.
+    columns : mapping, str or Path, optional
+        How the data differ from the contract: the name in the contract to the name in the data,
+        or a mapping, or the path of a YAML file, with ``columns``, ``missing``, ``values`` and
+        ``pad``, as in data_dictionary/README.md.
     calendar : SchoolCalendar
     constants : mapping, optional
         Values for columns that the data do not have.
     """
-    frame = to_pandas(data, contract.name)
-    frame, faults = _rename(frame, contract, columns or {})
+    table = contract.name
+    mapping, faults = read_mapping(columns, contract)
+    frame = to_pandas(data, table)
+    frame, more = _rename(frame, contract, mapping.columns)
+    faults += more
     for name, value in (constants or {}).items():
         if name not in frame.columns:
-            frame[name] = value
-    faults += _presence(frame, contract, faults)
-    source, unreadable = frame[[n for n in contract.names() if n in frame.columns]].copy(), {}
+            frame[name] = pd.Series(value, index=frame.index, dtype="str")
+    faults += _presence(frame, contract, mapping, faults)
+    given = {field.name: field for field in contract.fields if field.name in frame.columns}
+    source, from_file = frame[list(given)], isinstance(data, (str, Path))
+    read = {
+        name: read_cells(frame[name], field, calendar, _reading(mapping, name, from_file))
+        for name, field in given.items()
+    }
+    for name, cells in read.items():
+        faults += _cell_faults(cells, source, given[name], table, calendar)
+    unreadable = {name: cells.bad for name, cells in read.items()}
+    typed = {name: cells.column for name, cells in read.items()}
+    faults += _value_faults(typed, source, contract, unreadable)
+    made = _arranged(typed, frame, contract)
+    return Conformed(made, source, tuple(faults), unreadable, _mended(read, source, table))
+
+
+def _arranged(
+    typed: Mapping[str, pd.Series], frame: pd.DataFrame, contract: Contract
+) -> pd.DataFrame:
+    """Return the columns of a contract in its order, then all others as they came."""
+    columns: dict[Any, pd.Series] = {}
     for field in contract.fields:
-        if field.name in frame.columns:
-            found, unreadable[field.name] = _column(frame, source, field, contract.name, calendar)
-            faults += found
+        if field.name in typed:
+            columns[field.name] = typed[field.name]
         elif not field.required:
-            frame[field.name] = _absent(field, frame.index)
-    ordered = [n for n in contract.names() if n in frame.columns]
-    others = [c for c in frame.columns if c not in ordered]
-    return Conformed(frame[[*ordered, *others]], source, tuple(faults), unreadable)
+            columns[field.name] = _absent(field, frame.index)
+    columns |= {name: frame[name] for name in frame.columns if name not in columns}
+    return pd.DataFrame(columns, frame.index, copy=False)
+
+
+def _reading(mapping: ColumnMap, name: str, from_file: bool) -> Reading:
+    return Reading(
+        mapping.missing.get(name, ()),
+        mapping.values.get(name, {}),
+        mapping.pad.get(name),
+        from_file,
+    )
 
 
 def _rename(
-    frame: pd.DataFrame, contract: Contract, columns: Mapping[str, str]
+    frame: pd.DataFrame, contract: Contract, columns: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, list[Fault]]:
     """Rename the columns that the caller maps; one column a name is left."""
     table, faults = contract.name, []
-    if not isinstance(columns, Mapping):
-        raise DataError(
-            [
-                Fault(
-                    "unknown_mapping",
-                    table,
-                    "columns= is no mapping",
-                    "write columns={'name here': 'name in the data'}",
-                    0,
-                )
-            ]
-        )
     faults += _repeated(frame, table, "the data have several columns called")
-    frame = frame.loc[:, ~frame.columns.duplicated()]
+    if not frame.columns.is_unique:
+        frame = frame.loc[:, ~frame.columns.duplicated()]
     unknown = [k for k in columns if k not in contract.names()]
     absent = [v for k, v in columns.items() if v not in frame.columns and k not in unknown]
     names = {v: k for k, v in columns.items() if v not in absent and k not in unknown}
@@ -234,7 +269,7 @@ def _rename(
         renamed, table, "besides the columns that columns= names, there are others already called"
     )
     taken = renamed.columns.duplicated(keep=False) & ~frame.columns.isin(list(names))
-    return renamed.loc[:, ~taken], faults
+    return renamed.loc[:, ~taken] if taken.any() else renamed, faults
 
 
 def _repeated(frame: pd.DataFrame, table: str, message: str) -> list[Fault]:
@@ -249,8 +284,24 @@ def _columns_of(frame: pd.DataFrame) -> str:
     return f"the data's columns are: {', '.join(names[:MAX_COLUMNS_SHOWN]) or 'none'}{more}"
 
 
-def _presence(frame: pd.DataFrame, contract: Contract, found: list[Fault]) -> list[Fault]:
+def _presence(
+    frame: pd.DataFrame, contract: Contract, mapping: ColumnMap, found: list[Fault]
+) -> list[Fault]:
+    """Return the faults of columns and rows that are not there."""
     faults = []
+    told = {*mapping.missing, *mapping.values, *mapping.pad} & set(contract.names())
+    untold = sorted(told - set(frame.columns))
+    if untold:
+        faults.append(
+            Fault(
+                "missing_column",
+                contract.name,
+                f"the data have no column {', '.join(untold)}, of which columns= tells how to "
+                "read it",
+                f"take it out of columns=, or say there what it is called; {_columns_of(frame)}",
+                0,
+            )
+        )
     missing = [f.name for f in contract.fields if f.required and f.name not in frame.columns]
     if missing and not any(fault.rule == "missing_column" for fault in found):
         faults.append(
@@ -277,34 +328,35 @@ def _presence(frame: pd.DataFrame, contract: Contract, found: list[Fault]) -> li
 
 
 def _absent(field: Field, index: pd.Index) -> pd.Series:
+    """Return a column of defaults, or of missing values."""
     kinds: dict[str, Any] = {"boolean": "boolean", "string": "str", "year": "Int64"}
-    values: list[Any] = [field.default] * len(index)
-    column: pd.Series = pd.Series(values, index=index, dtype=kinds.get(field.type, "float64"))
+    kind = kinds.get(field.type, "float64")
+    nothing = pd.NA if kind in ("boolean", "Int64") else np.nan
+    value: Any = nothing if field.default is None else field.default
+    column: pd.Series = pd.Series(value, index=index, dtype=kind)
     return column
 
 
-def _column(
-    frame: pd.DataFrame,
-    source: pd.DataFrame,
-    field: Field,
-    table: str,
-    calendar: SchoolCalendar,
-) -> tuple[list[Fault], BoolArray]:
-    """Convert one column in place; return its faults and the cells that could not be read."""
+def _place(name: str) -> tuple[str, ...]:
+    """Return the columns by which a row is found, and the one that is at fault."""
+    return tuple(dict.fromkeys(["program_id", "unit_id", "leader_id", "school_year_end", name]))
+
+
+def _cell_faults(
+    cells: Cells, source: pd.DataFrame, field: Field, table: str, calendar: SchoolCalendar
+) -> list[Fault]:
+    """Return the faults of cells that can't be read, or whose time is not of the calendar."""
     name, faults = field.name, []
-    raw = source[name]
-    missing = cells.is_missing(raw)
-    column, bad = cells.convert(raw, missing, field, calendar)
-    frame[name] = column
-    place = tuple(dict.fromkeys(["program_id", "unit_id", "leader_id", "school_year_end", name]))
 
     def add(rule: str, message: str, how: str, marked: BoolArray) -> None:
-        faults.extend(row_fault(rule, table, f"'{name}' {message}", how, source, marked, place))
+        what = f"'{name}' {message}"
+        faults.extend(row_fault(rule, table, what, how, source, marked, _place(name)))
 
-    words, how = cells.WANTED[field.type]
-    add(f"not_a_{field.type}", f"must be {words}", how, bad)
+    words, how = WANTED[field.type]
+    add(f"not_a_{field.type}", f"must be {words}", how, cells.bad)
     if field.type in ("year", "time"):
-        time = column.to_numpy(dtype=float, na_value=np.nan)
+        time = cells.column.to_numpy(dtype=float, na_value=np.nan)
+        last = calendar.last + (field.type == "time")
         how = "correct the year"
         if field.type == "time":
             how = "correct the year, and write dates as 2019-07-01"
@@ -313,7 +365,7 @@ def _column(
             "year_outside_calendar",
             f"lies outside the school years {calendar.first} to {calendar.last}",
             f"{how}; for older or later records give a calendar with other bounds",
-            calendar.outside(time),
+            calendar.outside(time) | (time > last),
         )
     if field.type == "time":
         begin = calendar.to_dates(np.array([2019.0]))[0]
@@ -322,21 +374,61 @@ def _column(
             "has dates in some rows and numbers in these",
             "write dates (2019-07-01) in all rows, or school-year time in all: 2019.0 is "
             f"{begin:%Y-%m-%d}",
-            cells.mixed(raw, missing),
+            cells.clash,
         )
-    if field.required:
-        add(
-            "missing_value",
-            "is required and missing",
-            "fill the cells, or take the rows out and say so",
-            missing,
-        )
-    if field.minimum is not None:
-        low = (column < field.minimum).to_numpy(dtype=bool, na_value=False)
-        add(
-            "too_small",
-            f"is below {field.minimum:g}",
-            "correct these cells, or leave them empty if the value is unknown",
-            low,
-        )
-    return faults, bad
+    return faults
+
+
+def _value_faults(
+    typed: Mapping[str, pd.Series],
+    source: pd.DataFrame,
+    contract: Contract,
+    unreadable: Mapping[str, BoolArray],
+) -> list[Fault]:
+    """Return the faults of values that break a rule of the contract."""
+    fields, faults = {field.name: field for field in contract.fields}, []
+    frame = pd.DataFrame(typed, source.index, copy=False)
+    for (name, rule), broken in broken_rules(frame, contract).items():
+        bad = broken & ~unreadable[name]
+        if bad.any():
+            message, how = _words(rule, fields[name], frame[name][bad])
+            what = f"'{name}' {message}"
+            faults += row_fault(rule, contract.name, what, how, source, bad, _place(name))
+    return faults
+
+
+def _words(rule: str, field: Field, values: pd.Series) -> tuple[str, str]:
+    """Return what is wrong with values that break a rule, and how to mend it."""
+    correct = "correct these cells, or leave them empty if the value is unknown"
+    if rule == "missing_value":
+        return "is required and missing", "fill the cells, or take the rows out and say so"
+    if rule == "too_small":
+        return f"is below {field.minimum:g}", correct
+    if rule == "too_large":
+        return f"is above {field.maximum:g}", correct
+    if rule == "bad_pattern":
+        return f"does not match {field.pattern}", correct
+    allowed = ", ".join(field.enum)
+    say = f"write one of these, or say what cells mean: columns={{'values': {{'{field.name}': "
+    return f"must be one of {allowed}{_likely(values, field.enum)}", f"{say}{{...}}}}}}"
+
+
+def _likely(values: pd.Series, allowed: tuple[str, ...]) -> str:
+    """Return a question for each of the first values that is close to an allowed one."""
+    asked = []
+    for value in values.drop_duplicates().head(MAX_ROWS_SHOWN):
+        close = get_close_matches(str(value).lower(), allowed, n=1, cutoff=0.75)
+        asked += [f"did you mean '{near}' for '{_show(value)}'?" for near in close]
+    return "; " + " ".join(asked) if asked else ""
+
+
+def _mended(read: Mapping[str, Cells], source: pd.DataFrame, table: str) -> IssueLog:
+    """Return the cells that were read otherwise than they stand."""
+    issues = IssueLog()
+    for name, cells in read.items():
+        for rule, marked in cells.mended.items():
+            what, action = MENDED[rule]
+            found = row_fault(rule, table, f"'{name}': {what}", "", source, marked, _place(name))
+            for fault in found:
+                issues = issues.add(fault, action)
+    return issues

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from churnstats.core.calendar import SchoolCalendar
-from churnstats.core.issues import raise_faults
+from churnstats.core.issues import IssueLog, raise_faults
 from churnstats.core.provenance import RowLedger
+from churnstats.core.types import Columns
 from churnstats.records.ingest import conform, row_fault, source_name
 from churnstats.records.rules import first_like, repeats
 from churnstats.schemas.contract import load_contract
@@ -27,17 +27,20 @@ class Outcomes:
     frame : DataFrame
         ``unit_id, school_year_end, measure, estimate, std_error, n_obs``, one row a key.
     ledger : RowLedger
+    issues : IssueLog
+        What was read otherwise than it stands, or set aside.
     """
 
     frame: pd.DataFrame
     ledger: RowLedger
+    issues: IssueLog = field(default_factory=IssueLog)
 
     @classmethod
     def from_frame(
         cls,
         data: Any,
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Columns = None,
         measure: str | None = None,
         calendar: SchoolCalendar | None = None,
     ) -> Outcomes:
@@ -47,8 +50,8 @@ class Outcomes:
         ----------
         data : frame or path
             Columns as in data_dictionary/outcomes.md.
-        columns : mapping, optional
-            Contract name to name in the data.
+        columns : mapping or path, optional
+            How the data differ from the contract; see data_dictionary/README.md.
         measure : str, optional
             Name of the measure where the data have no such column.
         calendar : SchoolCalendar, optional
@@ -83,7 +86,7 @@ class Outcomes:
             )
         raise_faults(faults, source_name(data))
         ledger = RowLedger().step("valid outcomes", "outcome rows", len(frame), len(frame))
-        return cls(frame.sort_values(KEY, ignore_index=True, kind="stable"), ledger)
+        return cls(frame.sort_values(KEY, ignore_index=True, kind="stable"), ledger, made.issues)
 
     @property
     def measures(self) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from churnstats.core.calendar import SchoolCalendar
+from churnstats.core.calendar import CLOCK, SchoolCalendar
 from churnstats.core.errors import Fault
-from churnstats.core.types import BoolArray
+from churnstats.core.issues import IssueLog
+from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.records.cells import moment
 from churnstats.records.ingest import Conformed, Partner, row_fault
+from churnstats.records.seats import FULL_POST
 
-CLOCK = 1e-9
 SPELL_COLUMNS = ("unit_id", "role", "leader_id", "start", "stop")
 
 
@@ -116,6 +117,36 @@ def spell_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
     source : DataFrame
         The cells as they came, which faults show.
     """
+    faults = row_faults(frame, source)
+    shown = source.loc[frame.index]
+    same = repeats(frame, list(SPELL_COLUMNS))
+    shared = repeats(frame, ["spell_id"]) & ~same
+    faults += row_fault(
+        "duplicate_id",
+        "tenures",
+        "spell_id is not unique",
+        "give each spell an id of its own",
+        shown,
+        shared,
+        ("spell_id", *SPELL_COLUMNS),
+        first_like(frame, ["spell_id"]),
+    )
+    usable = ~same & (frame["stop"] > frame["start"] + CLOCK).to_numpy(dtype=bool)
+    faults += row_fault(
+        "overlapping_spells",
+        "tenures",
+        "spells start before an earlier spell of the same unit and role has stopped",
+        "correct the dates; co-leaders need shares of the post ('fte') that add up to one",
+        shown,
+        overlaps(frame, usable),
+        SPELL_COLUMNS,
+        _overlapped(frame, usable),
+    )
+    return faults
+
+
+def row_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
+    """Return reversed and repeated rows, and entries outside of their spell."""
     shown = source.loc[frame.index]
     start, stop = frame["start"].to_numpy(dtype=float), frame["stop"].to_numpy(dtype=float)
     entry = frame["entry"].to_numpy(dtype=float)
@@ -139,50 +170,49 @@ def spell_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
         outside,
         (*SPELL_COLUMNS, "entry"),
     )
-    same = repeats(frame, list(SPELL_COLUMNS))
-    faults += row_fault(
+    return faults + row_fault(
         "duplicate_row",
         "tenures",
         "rows repeat another row",
         "keep one of each",
         shown,
-        same,
+        repeats(frame, list(SPELL_COLUMNS)),
         SPELL_COLUMNS,
         first_like(frame, list(SPELL_COLUMNS)),
     )
-    shared = repeats(frame, ["spell_id"]) & ~same
-    faults += row_fault(
-        "duplicate_id",
-        "tenures",
-        "spell_id is not unique",
-        "give each spell an id of its own",
-        shown,
-        shared,
-        ("spell_id", *SPELL_COLUMNS),
-        first_like(frame, ["spell_id"]),
-    )
-    usable = ~reversed_ & ~same
-    faults += row_fault(
-        "overlapping_spells",
-        "tenures",
-        "spells start before an earlier spell of the same unit and role has stopped",
-        "correct the dates; real co-leaders need a role each",
-        shown,
-        overlaps(frame, usable),
-        SPELL_COLUMNS,
-        _overlapped(frame, usable),
-    )
-    return faults
 
 
 def overlaps(frame: pd.DataFrame, usable: BoolArray) -> BoolArray:
-    """Mark spells that start before an earlier usable one of their unit and role has stopped."""
-    part = frame.loc[usable, ["unit_id", "role", "start", "stop"]]
-    groups = part.groupby(["unit_id", "role"], sort=False)["stop"]
-    latest = groups.cummax().groupby([part["unit_id"], part["role"]]).shift()
+    """Mark spells that start before an earlier usable one of their unit and role has stopped.
+
+    Spells may do so whose shares of the post add up to one with all others at that time.
+    """
+    part = frame.loc[usable, ["unit_id", "role", "start", "stop", "fte"]]
+    post = part.groupby(["unit_id", "role"], sort=False)
+    latest = post["stop"].cummax().groupby([part["unit_id"], part["role"]]).shift()
+    early = (part["start"] < latest - CLOCK).to_numpy(dtype=bool, na_value=False)
     marked = np.zeros(len(frame), dtype=bool)
-    marked[usable] = (part["start"] < latest - CLOCK).to_numpy()
+    if early.any():
+        number = np.asarray(post.ngroup().fillna(-1)).astype(np.int64)
+        several = np.isin(number, number[early])
+        total = np.zeros(len(part))
+        total[several] = _share_at_start(part[several], number[several])
+        early = early & (total > FULL_POST)
+    marked[usable] = early
     return marked
+
+
+def _share_at_start(spells: pd.DataFrame, post: IntArray) -> FloatArray:
+    """Return what the shares of a post add up to at the start of each spell."""
+    n = len(spells)
+    start, stop = spells["start"].to_numpy(dtype=float), spells["stop"].to_numpy(dtype=float)
+    fte = spells["fte"].fillna(1.0).to_numpy(dtype=float)
+    time = np.r_[stop - CLOCK, start]
+    opens = np.r_[np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.int64)]
+    order = np.lexsort([opens, time, np.r_[post, post]])
+    total = np.empty(2 * n)
+    total[order] = np.cumsum(np.r_[-fte, fte][order])
+    return total[n:]
 
 
 def _overlapped(frame: pd.DataFrame, usable: BoolArray) -> Partner:
@@ -220,3 +250,31 @@ def gaps_between(frame: pd.DataFrame, source: pd.DataFrame) -> list[tuple[Fault,
         )
         found += [(fault, action) for fault in faults]
     return found
+
+
+def leaders_of_several_units(frame: pd.DataFrame) -> IssueLog:
+    """List spells of leaders who hold the same role in another unit at the same time."""
+    columns = ["role", "leader_id"]
+    several = frame.duplicated(columns, keep=False).to_numpy()
+    part = frame.loc[several, [*columns, "unit_id", "start", "stop"]]
+    part = part.sort_values([*columns, "start", "stop"], kind="stable")
+    if part.empty:
+        return IssueLog()
+    group = part.groupby(columns, sort=False).ngroup().to_numpy()
+    latest = part.groupby(group)["stop"].cummax().groupby(group).shift()
+    cluster = np.cumsum(~(part["start"] < latest - CLOCK).to_numpy(dtype=bool, na_value=False))
+    units = part.groupby(cluster)["unit_id"].transform("nunique").to_numpy()
+    marked = np.zeros(len(frame), dtype=bool)
+    marked[part.index[units > 1]] = True
+    issues = IssueLog()
+    for fault in row_fault(
+        "leader_in_several_units",
+        "tenures",
+        "leaders hold the role in several units at the same time",
+        "nothing, if units share a leader; else give other persons other ids",
+        frame,
+        marked,
+        SPELL_COLUMNS,
+    ):
+        issues = issues.add(fault, "kept")
+    return issues

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,29 +11,40 @@ from churnstats.core.calendar import SchoolCalendar
 from churnstats.core.errors import Fault, SpecError
 from churnstats.core.issues import IssueLog, raise_faults
 from churnstats.core.provenance import RowLedger
-from churnstats.records import rosters, rules
+from churnstats.core.types import Columns
+from churnstats.records import assignments, rosters
+from churnstats.records import rules as spell_rules
+from churnstats.records.assignments import AssignmentRules
 from churnstats.records.ingest import conform, source_name
+from churnstats.records.interim import InterimRules, mark_interim
+from churnstats.records.rosters import RosterRules
+from churnstats.records.snapshots import snapshot_rows
+from churnstats.records.units import history
+from churnstats.records.units.units import Units
 from churnstats.schemas.contract import load_contract
 
 Gaps = Literal["vacancy", "error"]
+ROSTER_RULES, ASSIGNMENT_RULES, INTERIM_RULES = RosterRules(), AssignmentRules(), InterimRules()
 
 
 @dataclass(frozen=True, eq=False)
 class Tenures:
     """Validated spells of leaders, half-open on the school-year clock.
 
-    Made by `from_spells` or `from_roster`.
+    Made by `from_spells`, `from_assignments` or `from_roster`.
 
     Attributes
     ----------
     frame : DataFrame
         One row a spell, sorted by unit, role and start: ``spell_id, unit_id, role, leader_id,
-        start, stop, entry, left_censored, right_censored, exit_reason, interim`` and the
-        columns that the source had besides. Times are school-year time: 2019.5 is the middle of
-        2018-19.
+        start, stop, entry, left_censored, right_censored, exit_reason, interim, interim_basis,
+        title, fte, start_earliest, stop_latest`` and the columns that the source had besides.
+        Times are school-year time: 2019.5 is the middle of 2018-19. Spells of one post overlap
+        only where their ``fte`` add up to no more than one.
     calendar : SchoolCalendar
     issues : IssueLog
-        What was found and kept, such as vacancies between spells.
+        What was found and kept, such as vacancies between spells: `IssueLog.frame` counts it,
+        `IssueLog.rows` lists every row of the source.
     ledger : RowLedger
         Rows given to spells.
     """
@@ -49,11 +59,13 @@ class Tenures:
         cls,
         data: Any,
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Columns = None,
         role: str | None = None,
         calendar: SchoolCalendar | None = None,
+        units: Units | None = None,
         observed_until: float | str | None = None,
         gaps: Gaps = "vacancy",
+        interim: InterimRules = INTERIM_RULES,
     ) -> Tenures:
         """Read spells that have a start and a stop.
 
@@ -62,17 +74,21 @@ class Tenures:
         data : frame or path
             pandas, polars, pyarrow or DuckDB frame, or a CSV, Parquet, Stata, SPSS or Excel
             file; columns as in data_dictionary/tenures.md.
-        columns : mapping, optional
-            Contract name to name in the data, for columns with other names.
+        columns : mapping or path, optional
+            Contract name to name in the data, for columns with other names; or a YAML file.
         role : str, optional
             Role of all rows where the data have no such column.
         calendar : SchoolCalendar, optional
+        units : Units, optional
+            Known units and their changes: ids that changed are carried over, and what begins or
+            ends with its unit is not censored there.
         observed_until : float or str, optional
             Date or school-year time at which observation ends: spells without a stop are
             right-censored there, and one that stops later is a fault.
         gaps : {"vacancy", "error"}
             Time between two spells of a unit and role is a vacancy and logged (not observed where
             the spell before is right-censored or the one after left-censored), or a fault.
+        interim : InterimRules
 
         Returns
         -------
@@ -82,7 +98,7 @@ class Tenures:
         ------
         DataError
             One error with every fault: missing columns and values, text in numbers, years
-            outside the calendar, reversed spells, duplicates, overlaps.
+            outside the calendar, reversed spells, duplicates, overlaps, unknown units.
 
         Examples
         --------
@@ -100,45 +116,114 @@ class Tenures:
         calendar = calendar or SchoolCalendar()
         constants = {} if role is None else {"role": role}
         made = conform(data, load_contract("tenures"), columns, calendar, constants)
-        frame, faults = rules.complete_spells(made, observed_until, calendar, "tenures")
-        faults += rules.no_role(made, "tenures")
+        frame, faults = spell_rules.complete_spells(made, observed_until, calendar, "tenures")
+        faults += spell_rules.no_role(made, "tenures")
         issues = IssueLog()
         if not _blocking(faults):
-            frame = rules.sort_spells(frame)
-            faults += rules.spell_faults(frame, made.source)
-            found = rules.gaps_between(frame, made.source)
+            frame, more, issues = history.carry_over(frame, made.source, units, "tenures")
+            frame = spell_rules.sort_spells(frame)
+            faults += more + spell_rules.spell_faults(frame, made.source)
+            found = spell_rules.gaps_between(frame, made.source)
             if gaps == "error":
                 faults += [fault for fault, _ in found]
-            issues = IssueLog(tuple(found))
+            issues += made.issues + IssueLog(tuple(found))
         raise_faults(faults, source_name(data))
         ledger = RowLedger().step("valid spells", "spells", len(frame), len(frame))
-        return cls(frame.reset_index(drop=True), calendar, issues, ledger)
+        return cls._of(frame, calendar, issues, ledger, units, interim)
+
+    @classmethod
+    def from_assignments(
+        cls,
+        data: Any,
+        *,
+        columns: Columns = None,
+        role: str | None = None,
+        calendar: SchoolCalendar | None = None,
+        units: Units | None = None,
+        observed_until: float | str | None = None,
+        rules: AssignmentRules = ASSIGNMENT_RULES,
+    ) -> Tenures:
+        """Read dated source rows, several of which may make up one spell: assignments, contracts.
+
+        Rows of one leader in one post that touch or overlap are one spell.
+
+        Parameters
+        ----------
+        data : frame or path
+            Columns as in data_dictionary/tenures.md.
+        columns, role, calendar, units, observed_until
+            As for `from_spells`.
+        rules : AssignmentRules
+            Which breaks are bridged, and whether the end of a row is an exit or the end of a
+            contract.
+
+        Returns
+        -------
+        Tenures
+
+        Raises
+        ------
+        DataError
+            One error with every fault, as `from_spells`.
+
+        Examples
+        --------
+        >>> import pandas as pd, churnstats as cs
+        >>> contracts = pd.DataFrame({
+        ...     "unit_id": "7", "leader_id": ["a", "a", "b"],
+        ...     "start": ["2012-07-01", "2015-07-01", "2017-07-01"],
+        ...     "stop": ["2015-07-01", "2019-07-01", "2021-07-01"]})
+        >>> tenures = cs.Tenures.from_assignments(
+        ...     contracts, role="superintendent", observed_until="2020-07-01",
+        ...     rules=cs.AssignmentRules(ends="contract"))
+        >>> tenures.frame[["start", "stop", "right_censored"]].to_numpy().tolist()
+        [[2013.0, 2018.0, False], [2018.0, 2021.0, True]]
+        """
+        calendar = calendar or SchoolCalendar()
+        constants = {} if role is None else {"role": role}
+        made = conform(data, load_contract("tenures"), columns, calendar, constants)
+        prepared = assignments.prepare(made, observed_until, calendar, rules)
+        faults = [*prepared.faults, *spell_rules.no_role(made, "tenures")]
+        raise_faults(faults if _blocking(faults) else [], source_name(data))
+        frame, more, issues = history.carry_over(prepared.frame, made.source, units, "tenures")
+        joined = assignments.join(frame, made.source, rules)
+        faults += more + joined.faults
+        raise_faults(faults, source_name(data))
+        found = IssueLog(tuple(spell_rules.gaps_between(joined.frame, made.source)))
+        return cls._of(
+            joined.frame,
+            calendar,
+            made.issues + issues + prepared.issues + joined.issues + found,
+            joined.ledger,
+            units,
+            rules.interim,
+        )
 
     @classmethod
     def from_roster(
         cls,
         data: Any,
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Columns = None,
         role: str | None = None,
         calendar: SchoolCalendar | None = None,
-        max_gap_years: int = 0,
+        units: Units | None = None,
+        rules: RosterRules = ROSTER_RULES,
     ) -> Tenures:
-        """Read a yearly roster: the holder found in each unit and school year.
+        """Read a yearly roster: the holders found in each unit and school year.
 
         A change between two snapshots is dated at the start of the school year that shows the
-        new holder. What lies before the first and after the last year of a unit is censored.
+        new holder. What lies before the first and after the last year of a unit is censored,
+        and so are both sides of a gap: ``start_earliest`` and ``stop_latest`` bound the change.
 
         Parameters
         ----------
         data : frame or path
             Columns as in data_dictionary/roster.md.
-        columns, role, calendar
+        columns, role, calendar, units
             As for `from_spells`.
-        max_gap_years : int
-            Missing years up to which the same holder on both sides is taken to have stayed.
-            Longer gaps, and gaps between different holders, end the observed spell: it is
-            right-censored, and the next one left-censored.
+        rules : RosterRules
+            What gaps, several snapshots or holders of one year, and returns are taken for.
 
         Returns
         -------
@@ -148,7 +233,7 @@ class Tenures:
         ------
         DataError
             One error with every fault: missing columns and values, duplicates, two holders of
-            one post in one year.
+            one post in one year, unknown units.
 
         Examples
         --------
@@ -159,18 +244,60 @@ class Tenures:
         array([[2018., 2020.],
                [2020., 2021.]])
         """
-        if max_gap_years < 0:
-            raise SpecError("max_gap_years", f"{max_gap_years} years is no gap")
         calendar = calendar or SchoolCalendar()
         constants = {} if role is None else {"role": role}
         made = conform(data, load_contract("roster"), columns, calendar, constants)
-        frame, faults = made.frame, list(made.faults)
-        faults += rules.no_role(made, "roster")
-        if not _blocking(faults):
-            faults += rosters.roster_faults(frame, made.source)
+        faults = [*made.faults, *spell_rules.no_role(made, "roster")]
+        raise_faults(faults if _blocking(faults) else [], source_name(data))
+        frame, more, issues = history.carry_over(made.frame, made.source, units, "roster")
+        rows, parts = rosters.read_rows(frame, rules)
+        faults += more + rosters.roster_faults(rows, frame, made.source, rules)
         raise_faults(faults, source_name(data))
-        spells, issues, ledger = rosters.roster_to_spells(frame, max_gap_years)
-        return cls(rules.sort_spells(spells).reset_index(drop=True), calendar, issues, ledger)
+        spells = rosters.roster_to_spells(rows, parts, frame, made.source, rules)
+        if rules.returns == "ask":
+            raise_faults(
+                [f for f, _ in spells.issues.entries if f.rule == "returning_leader"],
+                source_name(data),
+            )
+        found = made.issues + issues + spells.issues
+        return cls._of(spells.frame, calendar, found, spells.ledger, units, rules.interim)
+
+    @classmethod
+    def _of(
+        cls,
+        frame: pd.DataFrame,
+        calendar: SchoolCalendar,
+        issues: IssueLog,
+        ledger: RowLedger,
+        units: Units | None,
+        interim: InterimRules,
+    ) -> Tenures:
+        """Finish spells: ends of units, interim leaders, leaders of several units."""
+        frame = frame.reset_index(drop=True)
+        frame, found = history.with_units(frame, units)
+        frame = mark_interim(frame, interim)
+        issues = issues + found + spell_rules.leaders_of_several_units(frame)
+        ordered = [n for n in load_contract("tenures").names() if n in frame.columns]
+        others = [c for c in frame.columns if c not in ordered]
+        return cls(frame[[*ordered, *others]], calendar, issues, ledger)
+
+    def to_roster(self, at_share: float = 0.25) -> pd.DataFrame:
+        """Return the roster that a yearly snapshot would show, as `from_roster` reads it.
+
+        Parameters
+        ----------
+        at_share : float
+            When in the school year the snapshot is taken, from 0 (its first day) to below 1. A
+            quarter is about the first of October.
+
+        Returns
+        -------
+        DataFrame
+            ``unit_id, role, school_year_end, leader_id, vacant, title, fte``: one row a holder;
+            a vacancy between two spells has a row without a leader. Spells that no snapshot
+            falls into have none.
+        """
+        return snapshot_rows(self.frame, at_share)
 
     @property
     def n_spells(self) -> int:

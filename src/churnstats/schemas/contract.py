@@ -11,6 +11,11 @@ import yaml
 
 FieldType = Literal["string", "year", "number", "boolean", "time"]
 
+# What stands for a missing cell, in upper or lower case; the empty cell is the first.
+MISSING_VALUES = ("", "NA", "N/A", "NaN", "NaT", "null", "None", "<NA>", ".")
+TRUE_VALUES = ("true", "t", "yes", "y", "1", "1.0")
+FALSE_VALUES = ("false", "f", "no", "n", "0", "0.0")
+
 
 @dataclass(frozen=True)
 class Field:
@@ -22,8 +27,14 @@ class Field:
     required : bool
         The column must be there, and every row must have a value.
     unit : str
-    minimum : float or None
-    default : bool, str or None
+    universe : str
+        The rows of which the column speaks, where they are not all.
+    minimum, maximum : float or None
+    enum : tuple of str
+        Allowed values; any if empty.
+    pattern : str
+        Regular expression that the whole text must match; any if empty.
+    default : bool, float, str or None
         Value where the column is absent or a cell is missing.
     """
 
@@ -32,26 +43,77 @@ class Field:
     description: str
     required: bool = False
     unit: str = ""
+    universe: str = ""
     minimum: float | None = None
-    default: bool | str | None = None
+    maximum: float | None = None
+    enum: tuple[str, ...] = ()
+    pattern: str = ""
+    default: bool | float | str | None = None
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether some values of the right type are not allowed."""
+        limits = (self.minimum, self.maximum)
+        bounded = any(limit is not None for limit in limits)
+        return self.required or bounded or bool(self.enum or self.pattern)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Columns whose values must be found in a column of another table.
+
+    Parameters
+    ----------
+    fields : tuple of str
+        Columns here.
+    table : str
+        The other table.
+    keys : tuple of str
+        Columns there.
+    """
+
+    fields: tuple[str, ...]
+    table: str
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Contract:
-    """One table: its columns and its key."""
+    """One table: its columns, its key and its references to other tables.
+
+    Parameters
+    ----------
+    name, title, description : str
+    primary_key : tuple of str
+        Columns that tell rows apart. Where one of them may be missing, rows that lack it are told
+        apart by the others.
+    fields : tuple of Field
+    references : tuple of Reference
+    """
 
     name: str
     title: str
     description: str
     primary_key: tuple[str, ...]
     fields: tuple[Field, ...]
+    references: tuple[Reference, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all columns."""
         return tuple(field.name for field in self.fields)
 
 
-TABLES = ("tenures", "roster", "outcomes", "programs")
+TABLES = (
+    "tenures",
+    "roster",
+    "outcomes",
+    "programs",
+    "program_status",
+    "partnerships",
+    "units",
+    "unit_changes",
+    "calendar",
+)
 
 TYPES: dict[FieldType, str] = {
     "string": "Text. Ids are text too: a number would lose leading zeros, and one with a decimal "
@@ -70,48 +132,25 @@ def load_contract(table: str) -> Contract:
     """Return the contract of one of ``TABLES``."""
     text = (files("churnstats.schemas") / f"{table}.yaml").read_text(encoding="utf-8")
     raw: dict[str, Any] = yaml.safe_load(text)
-    fields = tuple(Field(**field) for field in raw.pop("fields"))
-    return Contract(fields=fields, primary_key=tuple(raw.pop("primary_key")), **raw)
+    return Contract(
+        raw["name"],
+        raw["title"],
+        raw["description"],
+        tuple(raw["primaryKey"]),
+        tuple(_field(field) for field in raw["fields"]),
+        tuple(_reference(key) for key in raw.get("foreignKeys", ())),
+    )
 
 
-def dictionary_page(contract: Contract) -> str:
-    """Return the data dictionary of a table as markdown."""
-    lines = [
-        f"# {contract.title} (`{contract.name}`)",
-        "",
-        contract.description,
-        "",
-        f"Key: {', '.join(f'`{k}`' for k in contract.primary_key)}.",
-        "",
-        "| column | type | required | unit | default | meaning |",
-        "|:---|:---|:---|:---|:---|:---|",
-    ]
-    for f in contract.fields:
-        default = "" if f.default is None else f"`{str(f.default).lower()}`"
-        need = "yes" if f.required else "no"
-        bound = "" if f.minimum is None else f" At least {f.minimum:g}."
-        row = (f"`{f.name}`", f.type, need, f.unit, default, f.description + bound)
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines) + "\n"
+def _field(raw: dict[str, Any]) -> Field:
+    """Return a column from its entry in a Table Schema."""
+    plain = {key: raw[key] for key in ("name", "description", "unit", "universe") if key in raw}
+    limits = dict(raw.get("constraints", {}))
+    limits["enum"] = tuple(limits.get("enum", ()))
+    kind: FieldType = "time" if raw.get("format") == "school-year-time" else raw["type"]
+    return Field(type=kind, default=raw.get("default"), **plain, **limits)
 
 
-def dictionary_index() -> str:
-    """Return the page that leads to those of all tables, as markdown."""
-    lines = [
-        "# Data dictionary",
-        "",
-        "The tables that churnstats reads, as data frames or as CSV, Parquet, Stata, SPSS or Excel "
-        "files. Columns with other names are mapped in the call: "
-        "`columns={'unit_id': 'leaid'}`. Columns that are not listed are kept and not used.",
-        "",
-        "| table | one row | columns that it must have |",
-        "|:---|:---|:---|",
-    ]
-    for name in TABLES:
-        contract = load_contract(name)
-        needed = ", ".join(f"`{f.name}`" for f in contract.fields if f.required)
-        what = contract.description.removeprefix("One row ").rstrip(".")
-        lines.append(f"| [{contract.title}]({name}.md) | {what} | {needed} |")
-    lines += ["", "## Types", "", "| type | what a cell may hold |", "|:---|:---|"]
-    lines += [f"| {kind} | {text} |" for kind, text in TYPES.items()]
-    return "\n".join(lines) + "\n"
+def _reference(raw: dict[str, Any]) -> Reference:
+    there = raw["reference"]
+    return Reference(tuple(raw["fields"]), there["resource"], tuple(there["fields"]))

@@ -117,11 +117,17 @@ def verify(directory: Path, /) -> int:
 
 @app.command
 def check(
+    folder: Path | None = None,
     *,
     tenures: Path | None = None,
     roster: Path | None = None,
     outcomes: Path | None = None,
     programs: Path | None = None,
+    program_status: Path | None = None,
+    partnerships: Path | None = None,
+    units: Path | None = None,
+    unit_changes: Path | None = None,
+    calendar: Path | None = None,
     role: str | None = None,
     observed_until: str | None = None,
 ) -> int:
@@ -129,6 +135,9 @@ def check(
 
     Parameters
     ----------
+    folder : Path
+        Folder whose files bear the names of the tables, such as tenures.csv; files that are
+        named besides win.
     tenures : Path
         Who led which unit, from when to when.
     roster : Path
@@ -137,25 +146,42 @@ def check(
         Outcomes by unit and school year.
     programs : Path
         Programs of units, with their start and end.
+    program_status : Path
+        Programs of units by school year.
+    partnerships : Path
+        Partnerships of units, with their start and end.
+    units : Path
+        All units.
+    unit_changes : Path
+        Openings, closings, mergers and new ids of units.
+    calendar : Path
+        School years that the other files may name.
     role : str
         Role of all rows, where tenures or roster have no such column.
     observed_until : str
         Date or school-year time until which spells without a stop were seen.
     """
-    from churnstats.records.check import check_files
+    from churnstats.records.check import check_files, tables_in
 
-    given = {"tenures": tenures, "roster": roster, "outcomes": outcomes, "programs": programs}
-    absent = [f"--{name} {path}" for name, path in given.items() if path and not path.is_file()]
+    named = {
+        "tenures": tenures,
+        "roster": roster,
+        "outcomes": outcomes,
+        "programs": programs,
+        "program_status": program_status,
+        "partnerships": partnerships,
+        "units": units,
+        "unit_changes": unit_changes,
+        "calendar": calendar,
+    }
+    given = {name: path for name, path in named.items() if path is not None}
+    absent = [
+        f"--{name.replace('_', '-')} {path}" for name, path in given.items() if not path.is_file()
+    ]
     if absent:
         raise SpecError("files", "no such file", where=absent)
-    found = check_files(
-        tenures=tenures,
-        roster=roster,
-        outcomes=outcomes,
-        programs=programs,
-        role=role,
-        observed_until=observed_until,
-    )
+    tables = {**(tables_in(folder) if folder is not None else {}), **given}
+    found = check_files(tables, role=role, observed_until=observed_until)
     out = _console()
     for name, records in found.items():
         _say(out, f"{name}\n{'-' * len(name)}")

@@ -1,0 +1,1 @@
+"""People: which spellings of names are one person."""

@@ -1,0 +1,1 @@
+"""Units that are led, and what became of them."""
