@@ -123,9 +123,12 @@ def test_spells_of_a_post_overlap_only_where_shares_say_so(
 
 
 @MANY
-@given(ANY, RULES)
-def test_tenures_of_a_roster_are_valid_spells(frame: pd.DataFrame, rules: cs.RosterRules) -> None:
-    spells = cs.Tenures.from_roster(frame, rules=rules).frame
+@given(ANY, RULES, st.lists(st.sampled_from([None, "Head", "Acting Head"]), min_size=3, max_size=3))
+def test_tenures_of_a_roster_are_valid_spells(
+    frame: pd.DataFrame, rules: cs.RosterRules, titles: list[str | None]
+) -> None:
+    titled = frame.assign(title=[titles[i % len(titles)] for i in range(len(frame))])
+    spells = cs.Tenures.from_roster(titled, rules=rules).frame
     assert_frame_equal(cs.Tenures.from_spells(spells).frame, spells)
 
 
@@ -398,13 +401,20 @@ def test_contracts_end_when_the_next_leader_begins(frame: pd.DataFrame) -> None:
     tenures = cs.Tenures.from_assignments(
         frame, role="head", observed_until=until, rules=cs.AssignmentRules(ends="contract")
     )
-    cut = frame.assign(stop=frame["stop"].clip(upper=until), fte=1.0)
-    stretches = plain_stretches(cut, 1 / DAYS)
-    wanted = []
-    for i, (_, who, start, stop, _, _) in enumerate(stretches):
-        following = stretches[i + 1][2] if i + 1 < len(stretches) else math.inf
-        wanted.append([who, start, min(stop, following), following == math.inf])
-    columns = ["leader_id", "start", "stop", "right_censored"]
-    assert tenures.frame[columns].to_numpy().tolist() == wanted
+    wanted: list[list[Any]] = []
+    for row in sorted(frame.itertuples(), key=lambda r: r.start):
+        stop, last = min(row.stop, until), wanted[-1] if wanted else None
+        if last is not None and last[0] == row.leader_id and row.start - last[2] <= 1 / DAYS:
+            last[2] = max(last[2], stop)
+        else:
+            if last is not None and last[2] < row.start:
+                last[4] = row.start
+            elif last is not None:
+                last[2] = row.start
+            wanted.append([row.leader_id, row.start, stop, False, 0.0])
+    wanted[-1][3] = True
+    columns = ["leader_id", "start", "stop", "right_censored", "stop_latest"]
+    found = tenures.frame[columns].fillna({"stop_latest": 0.0})
+    assert found.to_numpy().tolist() == wanted
     late = int((frame["stop"] > until).sum())
     assert tenures.issues.count("contract_after_observation") == late

@@ -105,6 +105,27 @@ def test_of_leaders_who_alternate_the_first_absence_counts() -> None:
     assert lost(back_and_forth) == {"between two spells of a leader who returned": 2}
 
 
+def test_rows_between_two_spells_that_are_one_are_listed() -> None:
+    tenures = roster(
+        """
+        school_year_end  leader_id  snapshot
+        2010             a          -
+        2011             b          2011.25
+        2011             b          2011.75
+        2012             b          -
+        2013             a          -
+        2014             b          -
+    """,
+        returns="one",
+        max_away_years=2,
+        snapshots="dated",
+    )
+    assert rows_of(tenures, "returning_leader") == [5]
+    assert rows_of(tenures, "interruption") == [2, 3, 4]
+    assert lost(tenures) == {"between two spells of a leader who returned": 3}
+    assert tenures.frame[["start", "stop"]].to_numpy().tolist() == [[2010, 2014], [2014, 2015]]
+
+
 # --- vacancies ------------------------------------------------------------------------------------
 
 
@@ -172,6 +193,32 @@ def test_of_several_snapshots_the_first_counts_if_that_is_the_rule() -> None:
     tenures = roster(TWICE, snapshots="first")
     assert tenures.frame[["start", "stop"]].to_numpy().tolist() == [[2019, 2021], [2021, 2022]]
     assert rows_of(tenures, "several_snapshots") == [3]
+
+
+def test_a_vacancy_in_a_snapshot_that_does_not_count_is_counted_once() -> None:
+    table = """
+        school_year_end  snapshot  leader_id  vacant
+        2010             2010.25   a          no
+        2011             2011.25   -          yes
+        2011             2011.75   b          no
+    """
+    last = roster(table)
+    assert lost(last) == {"of another snapshot of the year": 1}
+    assert rows_of(last, "several_snapshots") == [2]
+    assert rows_of(last, "vacant_post") == []
+    first = roster(table, snapshots="first")
+    assert lost(first) == {"of another snapshot of the year": 1, "vacant": 1}
+    assert rows_of(first, "vacant_post") == [2]
+    dated = roster(table, snapshots="dated")
+    assert lost(dated) == {"vacant": 1}
+    assert_shows(
+        dated.frame,
+        """
+        leader_id  start    stop  start_earliest  right_censored
+        a          2010     2011  -               no
+        b          2011.75  2012  2011.25         yes
+    """,
+    )
 
 
 def test_dated_snapshots_date_the_handover_between_them_and_keep_its_bounds() -> None:
@@ -251,8 +298,6 @@ def test_leaders_who_both_stay_share_the_post() -> None:
     """,
     )
     assert rows_of(tenures, "shared_post") == [1, 2, 3, 4]
-    with pytest.raises(cs.SpecError, match="largest"):
-        cs.Panel.build(tenures)
     again = cs.Tenures.from_spells(tenures.frame)
     assert again.n_spells == 2
 
@@ -296,6 +341,83 @@ def test_two_full_posts_of_which_none_stays_follow_one_another() -> None:
         b          2012    2013
     """,
     )
+
+
+def test_who_stands_in_both_snapshots_of_a_year_with_another_shares_the_post() -> None:
+    tenures = roster(
+        """
+        school_year_end  snapshot  leader_id  fte
+        2010             2010.25   a          1
+        2011             2011.25   a          0.5
+        2011             2011.25   b          0.5
+        2011             2011.75   a          0.5
+        2011             2011.75   b          0.5
+        2012             2012.25   b          1
+    """,
+        co_leaders="by_fte",
+        snapshots="dated",
+    )
+    assert tenures.frame[["start", "stop"]].to_numpy().tolist() == [[2010, 2012], [2011, 2013]]
+    assert rows_of(tenures, "shared_post") == [2, 3, 4, 5]
+    assert rows_of(tenures, "handover_in_year") == []
+
+
+def test_a_handover_is_within_the_snapshot_that_shows_both() -> None:
+    tenures = roster(
+        """
+        school_year_end  snapshot  leader_id  fte
+        2011             2011.25   a          1
+        2011             2011.75   a          0.5
+        2011             2011.75   b          0.5
+        2012             2012.25   b          1
+    """,
+        co_leaders="by_fte",
+        snapshots="dated",
+    )
+    assert_shows(
+        tenures.frame,
+        """
+        leader_id  start     stop      start_earliest  stop_latest
+        a          2011      2011.875  -               2012
+        b          2011.875  2013      2011.75         -
+    """,
+    )
+
+
+def test_mean_shares_of_a_post_are_scaled_where_they_add_up_to_more_than_one() -> None:
+    tenures = roster(
+        """
+        school_year_end  leader_id  fte
+        2010             a          0.25
+        2010             b          0.75
+        2011             a          0.25
+        2011             b          0.75
+        2012             a          1
+        2013             a          1
+    """,
+        co_leaders="by_fte",
+    )
+    assert_shows(
+        tenures.frame,
+        """
+        leader_id  start  stop  fte   fte_reported
+        b          2010   2012  6/11  0.75
+        a          2010   2014  5/11  0.625
+    """,
+    )
+    assert rows_of(tenures, "mean_shares_above_one") == [1, 2]
+    assert rows_of(tenures, "shares_above_one") == []
+    assert cs.Tenures.from_spells(tenures.frame).n_spells == 2
+
+
+def test_a_holder_has_no_more_than_one_post() -> None:
+    tenures = roster("""
+        school_year_end  leader_id  fte
+        2010             a          1.5
+        2011             a          1.5
+    """)
+    assert tenures.frame[["fte", "fte_reported"]].to_numpy().tolist() == [[1, 1.5]]
+    assert rows_of(tenures, "mean_shares_above_one") == [1]
 
 
 def test_the_largest_share_takes_the_post_if_that_is_the_rule() -> None:
@@ -448,6 +570,128 @@ def test_a_break_is_bridged_as_far_as_allowed() -> None:
     assert contracts(rows, max_gap_days=40).n_spells == 1
 
 
+def test_a_stop_on_the_last_day_in_post_is_no_break() -> None:
+    frame = pd.DataFrame(
+        {
+            "unit_id": "1", "leader_id": "a", "start": ["2012-07-01", "2013-07-01", "2014-07-02"],
+            "stop": ["2013-06-30", "2014-06-30", "2015-07-01"],
+        }
+    )  # fmt: skip
+    tenures = cs.Tenures.from_assignments(frame, role="head")
+    assert tenures.frame["n_assignments"].tolist() == [2, 1]
+    assert tenures.issues.count("gap") == 1
+
+
+def test_shares_of_assignments_at_the_same_time_add_up() -> None:
+    frame = pd.DataFrame(
+        {
+            "unit_id": ["1", "1", "2", "2", "3", "3"], "leader_id": list("aabbcc"),
+            "start": [2010.0, 2010, 2010, 2012, 2010, 2010],
+            "stop": [2012.0, 2014, 2012, 2014, 2012, 2014], "fte": [0.5, 0.25, 0.5, 1, 1, 0.5],
+        }
+    )  # fmt: skip
+    tenures = cs.Tenures.from_assignments(frame, role="head")
+    assert tenures.frame["fte"].tolist() == [0.5, 0.75, 1.0]
+
+
+def test_the_end_of_a_spell_is_that_of_its_last_assignment() -> None:
+    frame = pd.DataFrame(
+        {
+            "unit_id": "1", "leader_id": "a", "start": [2010.0, 2011.0, 2012.0],
+            "stop": [2014.0, 2012.0, 2013.0], "exit_reason": ["retirement", None, None],
+            "right_censored": [False, True, True], "start_earliest": [2009.5, 2010.5, None],
+            "stop_latest": [2014.5, 2012.5, None], "title": ["Head", "Acting Head", None],
+        }
+    )  # fmt: skip
+    (spell,) = cs.Tenures.from_assignments(frame, role="head").frame.to_dict("records")
+    assert (spell["start_earliest"], spell["stop_latest"]) == (2009.5, 2014.5)
+    assert (spell["exit_reason"], spell["title"]) == ("retirement", "Head")
+    assert not spell["right_censored"]
+    frame["stop"] = [2011.0, 2012.0, 2013.0]
+    (spell,) = cs.Tenures.from_assignments(frame, role="head").frame.to_dict("records")
+    assert spell["right_censored"]
+    assert np.isnan(spell["stop_latest"])
+
+
+def test_a_leader_whose_contract_another_interrupted_is_there_twice() -> None:
+    rows = [
+        ("a", 2010.0, 2013.0),
+        ("b", 2012.0, 2014.0),
+        ("a", 2013.0, 2015.0),
+        ("c", 2016.0, 2017.0),
+    ]
+    tenures = contracts(rows, ends="contract")
+    assert_shows(
+        tenures.frame,
+        """
+        leader_id  start  stop  stop_latest  right_censored  n_assignments
+        a          2010   2012  -            no              1
+        b          2012   2013  -            no              1
+        a          2013   2015  2016         no              1
+        c          2016   2017  -            yes             1
+    """,
+    )
+    assert rows_of(tenures, "contract_cut") == [1, 2]
+    assert rows_of(tenures, "joined_rows") == []
+
+
+def test_how_interim_leaders_were_told_is_kept_when_spells_are_read_again() -> None:
+    frame = pd.DataFrame(
+        {
+            "unit_id": "1", "leader_id": list("abcd"), "start": [2010.0, 2011.0, 2012.0, 2013.0],
+            "stop": [2011.0, 2012.0, 2013.0, 2014.0], "interim": [True, None, True, True],
+            "interim_basis": ["title", "title", None, "unknown"],
+        }
+    )  # fmt: skip
+    tenures = cs.Tenures.from_spells(frame, role="head")
+    assert tenures.frame["interim_basis"].tolist() == ["title", "unknown", "given", "given"]
+
+
+def test_a_contract_that_the_source_calls_censored_stays_so_before_a_gap() -> None:
+    frame = pd.DataFrame(
+        {
+            "unit_id": "1", "leader_id": ["a", "b"], "start": [2010.0, 2015.0],
+            "stop": [2012.0, 2018.0], "right_censored": [True, False],
+        }
+    )  # fmt: skip
+    rules = cs.AssignmentRules(ends="contract")
+    tenures = cs.Tenures.from_assignments(frame, role="head", rules=rules)
+    assert tenures.frame["right_censored"].tolist() == [True, True]
+
+
+@pytest.mark.parametrize("ends", ["exit", "contract"])
+def test_assignments_without_keys_are_faults_and_no_crash(ends: str) -> None:
+    frame = pd.DataFrame(
+        {
+            "unit_id": ["1", None, "1", "1"], "leader_id": ["a", "a", "b", None],
+            "start": [2010.0, 2011, None, 2014], "stop": [2011.0, 2012, 2013, 2015],
+        }
+    )  # fmt: skip
+    rules = cs.AssignmentRules(ends=ends)
+    with pytest.raises(DataError) as error:
+        cs.Tenures.from_assignments(frame, role="head", rules=rules)
+    found = {fault.numbers.tolist()[0] for fault in error.value.faults}
+    assert found == {2, 3, 4}
+    with pytest.raises(DataError, match="required columns are missing: start"):
+        cs.Tenures.from_assignments(frame.drop(columns="start"), role="head", rules=rules)
+
+
+def test_roster_rows_without_keys_are_faults_and_no_crash() -> None:
+    frame = pd.DataFrame(
+        {
+            "unit_id": ["1", None, "1", "1"],
+            "leader_id": list("aabb"),
+            "school_year_end": [2010, 2010, None, 2010],
+        }
+    )
+    with pytest.raises(DataError) as error:
+        cs.Tenures.from_roster(frame, role="head")
+    found = {fault.rule: fault.numbers.tolist() for fault in error.value.faults[-1:]}
+    assert found == {"two_holders": [4]}
+    missing = [fault.numbers.tolist() for fault in error.value.faults[:-1]]
+    assert missing == [[2], [3]]
+
+
 def test_the_end_of_a_contract_is_no_exit() -> None:
     rows = [("a", 2010.0, 2014.0), ("b", 2013.0, 2015.0), ("c", 2016.0, 2023.0)]
     tenures = contracts(rows, ends="contract")
@@ -499,6 +743,78 @@ def test_spells_give_back_the_roster_that_a_snapshot_would_show() -> None:
     pd.testing.assert_frame_equal(shown, tenures.frame, check_dtype=False)
 
 
+def snapshots_of(spells: pd.DataFrame, at_share: float = 0.25) -> list[list[object]]:
+    made = cs.Tenures.from_spells(spells.assign(unit_id="1"), role="head").to_roster(at_share)
+    shown = made.assign(leader_id=made["leader_id"].fillna("-"))
+    return shown[["school_year_end", "leader_id", "vacant"]].to_numpy().tolist()
+
+
+def test_a_snapshot_shows_a_vacancy_only_where_both_of_its_ends_are_known() -> None:
+    spells = pd.DataFrame(
+        {"leader_id": ["a", "b"], "start": [2010.0, 2013.0], "stop": [2011.5, 2014.0]}
+    )
+    held = [[2010, "a", False], [2011, "a", False], [2013, "b", False]]
+    assert snapshots_of(spells) == sorted([*held, [2012, "-", True]])
+    assert snapshots_of(spells, 0.5) == [
+        [2010, "a", False], [2011, "-", True], [2012, "-", True], [2013, "b", False],
+    ]  # fmt: skip
+    assert snapshots_of(spells.assign(right_censored=[True, False])) == held
+    assert snapshots_of(spells.assign(left_censored=[False, True])) == held
+    assert snapshots_of(spells.assign(left_censored=True, right_censored=[False, True])) == held
+    other = spells.assign(left_censored=[True, False], right_censored=[False, True])
+    assert len(snapshots_of(other)) == 4
+
+
+def test_no_vacancy_is_seen_after_a_spell_whose_end_nobody_saw() -> None:
+    spells = pd.DataFrame(
+        {
+            "leader_id": ["a", "b", "c"], "start": [2010.0, 2011.0, 2015.0],
+            "stop": [2013.0, 2012.0, 2016.0], "fte": 0.5, "right_censored": [True, False, False],
+        }
+    )  # fmt: skip
+    assert [2013, "-", True] not in snapshots_of(spells)
+    known = snapshots_of(spells.assign(right_censored=False))
+    assert [row for row in known if row[2]] == [[2013, "-", True], [2014, "-", True]]
+
+
+def test_a_snapshot_shows_nobody_before_observation_began_or_in_spells_between_two_of_them() -> (
+    None
+):
+    spells = pd.DataFrame(
+        {
+            "leader_id": ["a", "b", "c"], "start": [2005.0, 2012.3, 2013.2],
+            "stop": [2012.3, 2013.2, 2014.0], "entry": [2010.0, 2012.3, 2013.2],
+        }
+    )  # fmt: skip
+    seen = [[2010, "a", False], [2011, "a", False], [2012, "a", False], [2013, "c", False]]
+    assert snapshots_of(spells) == seen
+
+
+def test_what_opened_and_closed_gives_its_spells_back_with_its_units() -> None:
+    units = cs.Units.from_frame(
+        pd.DataFrame({"unit_id": ["1"], "level": "district", "opened": 2010.0, "closed": 2013.0})
+    )
+    table = """
+        school_year_end  leader_id
+        2010             a
+        2011             b
+        2012             b
+    """
+    tenures = roster(table, units=units)
+    assert_shows(
+        tenures.frame,
+        """
+        leader_id  start  stop  left_censored  right_censored  exit_reason
+        a          2010   2011  no             no              -
+        b          2011   2013  no             no              unit_closed
+    """,
+    )
+    made = tenures.to_roster()
+    assert made["school_year_end"].tolist() == [2010, 2011, 2012]
+    again = cs.Tenures.from_roster(made, units=units).frame.drop(columns="fte_reported")
+    pd.testing.assert_frame_equal(again, tenures.frame)
+
+
 def test_a_snapshot_sees_who_leads_at_its_moment() -> None:
     tenures = roster(TWICE, snapshots="dated")
     autumn, spring = tenures.to_roster(0.25), tenures.to_roster(0.75)
@@ -543,6 +859,22 @@ def test_units_carry_ids_over_and_end_spells() -> None:
     assert rows_of(tenures, "unit_id_changed") == [1]
     with pytest.raises(DataError, match=r"unknown_unit.*\(1 row\)"):
         roster("unit_id  school_year_end  leader_id\n 7  2011  a", units=units)
+
+
+def test_a_unit_that_opened_in_another_year_says_nothing_of_the_start() -> None:
+    frame = pd.DataFrame(
+        {"unit_id": list("123"), "level": "district", "opened": [2010.5, 2012.0, 2008.0]}
+    )
+    tenures = roster(
+        """
+        unit_id  school_year_end  leader_id
+        1        2010             a
+        2        2010             b
+        3        2010             c
+    """,
+        units=cs.Units.from_frame(frame),
+    )
+    assert tenures.frame["left_censored"].tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,11 @@ class IssueLog:
         )
 
     def rows(self) -> pd.DataFrame:
-        """Return one row a finding and row of the source: rule, table, row, action."""
+        """Return one row a finding and row: rule, table, row, action.
+
+        Rows are numbered as in the source: the lines of a text file, others from 1. Findings of
+        the table "spells" are about rows of the spells that were made, from 1.
+        """
         parts = [
             pd.DataFrame({"rule": f.rule, "table": f.table, "row": f.numbers, "action": action})
             for f, action in self.entries

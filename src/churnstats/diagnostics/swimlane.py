@@ -14,6 +14,7 @@ from churnstats.core.types import IntArray
 from churnstats.diagnostics.tenure import shares_post
 from churnstats.display.swimlane import swimlane_figure
 from churnstats.panel.events import event_ledger
+from churnstats.panel.shares import principals
 from churnstats.records.tenures import Tenures
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _choose(
         if units != "most changes":
             raise SpecError("units", f"'{units}' is no choice of units",
                             how="a list of unit ids, or 'most changes'")  # fmt: skip
-        n = event_ledger(spells)["unit_id"].value_counts().reindex(every, fill_value=0)
+        n = event_ledger(principals(spells))["unit_id"].value_counts().reindex(every, fill_value=0)
         chosen, how = list(n.sort_values(ascending=False, kind="stable").index), "most changes"
     elif units is not None:
         chosen, how = list(dict.fromkeys(units)), "as listed"

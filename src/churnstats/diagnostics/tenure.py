@@ -16,6 +16,7 @@ from churnstats.estimators.linear import linear_model
 from churnstats.inference.result import Result
 from churnstats.inference.vcov import Classical, Cluster
 from churnstats.panel.events import event_ledger
+from churnstats.panel.shares import principals
 from churnstats.records.tenures import Tenures
 
 # A product that is one half on paper may end up a few units in the last place above it.
@@ -164,7 +165,7 @@ def tenure_survival(known: pd.DataFrame, level: float) -> Result:
 
 
 def shares_post(spells: pd.DataFrame) -> BoolArray:
-    """Mark spells that begin while another leader is in post: they are no change of leader."""
+    """Mark spells that begin while another leader is in post."""
     latest = spells.groupby("unit_id")["stop"].cummax().groupby(spells["unit_id"]).shift()
     return (spells["start"] < latest - CLOCK).to_numpy(dtype=bool)
 
@@ -172,8 +173,7 @@ def shares_post(spells: pd.DataFrame) -> BoolArray:
 def _counts(spells: pd.DataFrame) -> pd.DataFrame:
     """Count units, leaders, spells, changes and the ways in which spells are cut off."""
     joins = shares_post(spells)
-    events = event_ledger(spells)
-    events = events[~events["successor_spell_id"].isin(spells.loc[joins, "spell_id"])]
+    events = event_ledger(principals(spells))
     unit = spells["unit_id"]
     left, right = spells["left_censored"], spells["right_censored"]
     others = [

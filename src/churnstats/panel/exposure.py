@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from churnstats.core.calendar import CLOCK
+from churnstats.core.types import FloatArray, IntArray
+from churnstats.panel.shares import parts, shared_units
 
 
 def exposures(spells: pd.DataFrame) -> pd.DataFrame:
@@ -22,22 +24,48 @@ def exposures(spells: pd.DataFrame) -> pd.DataFrame:
         One row a spell and school year it touches while observed: ``unit_id, school_year_end,
         spell_id, leader_id, start, stop, first_seen, exposure_share``; ``start`` and ``stop``
         are the spell's, ``first_seen`` the first moment of the spell seen in that year and
-        ``exposure_share`` the share of the year.
+        ``exposure_share`` the share of the year, divided by ``fte`` while several hold the post.
     """
-    entry = spells["entry"].to_numpy(dtype=float)
-    stop = spells["stop"].to_numpy(dtype=float)
-    first = np.floor(entry + CLOCK).astype(np.int64)
-    last = np.ceil(stop - CLOCK).astype(np.int64)
-    count = last - first
-    row = np.repeat(np.arange(len(spells)), count)
-    within = np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
-    year = first[row] + within
-    seen = np.maximum(entry[row], year)
-    share = np.minimum(stop[row], year + 1.0) - seen
+    shared = shared_units(spells)
+    entry, stop = (spells[c].to_numpy(dtype=float) for c in ("entry", "stop"))
+    alone = np.flatnonzero(~shared)
+    table = _by_year(entry[alone], stop[alone], alone)
+    if shared.any():
+        cut = parts(spells[shared])
+        begin, end, share = (cut[c].to_numpy(dtype=float) for c in ("begin", "end", "share"))
+        spell = np.flatnonzero(shared)[cut["spell"].to_numpy()]
+        both = pd.concat([table, _by_year(begin, end, spell, share)])
+        years = both.groupby(["spell", "school_year_end"], sort=True)
+        table = years.agg(
+            first_seen=("first_seen", "min"), exposure_share=("exposure_share", "sum")
+        )
+        table = table.reset_index()
     columns = ["unit_id", "spell_id", "leader_id", "start", "stop", "left_censored"]
-    table = spells.iloc[row][columns].reset_index(drop=True)
-    table.insert(1, "school_year_end", year)
-    return table.assign(first_seen=seen, exposure_share=share)
+    made = spells.iloc[table["spell"].to_numpy()][columns].reset_index(drop=True)
+    made.insert(1, "school_year_end", table["school_year_end"].to_numpy())
+    return made.assign(
+        first_seen=table["first_seen"].to_numpy(), exposure_share=table["exposure_share"].to_numpy()
+    )
+
+
+def _by_year(
+    begin: FloatArray, end: FloatArray, spell: IntArray, share: FloatArray | float = 1.0
+) -> pd.DataFrame:
+    """Cut stretches at the turns of school years: spell, school_year_end, first_seen, share."""
+    first = np.floor(begin + CLOCK).astype(np.int64)
+    count = np.ceil(end - CLOCK).astype(np.int64) - first
+    row = np.repeat(np.arange(begin.size), count)
+    year = first[row] + np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+    seen = np.maximum(begin[row], year)
+    part = np.broadcast_to(share, begin.shape)[row]
+    return pd.DataFrame(
+        {
+            "spell": spell[row],
+            "school_year_end": year,
+            "first_seen": seen,
+            "exposure_share": part * (np.minimum(end[row], year + 1.0) - seen),
+        }
+    )
 
 
 def observed_stretches(spells: pd.DataFrame) -> pd.DataFrame:

@@ -177,7 +177,7 @@ def _cells(
 
 def _starts(panel: Panel, units: pd.Index, first: int, shape: tuple[int, int]) -> BoolArray:
     """Mark the years in which units' first spells begin, where that start is known."""
-    spell = panel.spells.drop_duplicates("unit_id", keep="first")
+    spell = panel.principals.drop_duplicates("unit_id", keep="first")
     spell = spell[~spell["left_censored"] & (spell["start"] >= first - CLOCK)]
     year = np.floor(spell["start"] + CLOCK)
     starts = np.zeros(shape, dtype=bool)

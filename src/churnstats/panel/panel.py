@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from churnstats.core.calendar import CLOCK
 from churnstats.core.errors import SpecError
 from churnstats.core.issues import raise_faults
 from churnstats.core.provenance import RowLedger
 from churnstats.panel.events import count_moves, event_ledger, turnover_flags
 from churnstats.panel.exposure import exposures, holders, observed_stretches
+from churnstats.panel.shares import principals
 from churnstats.records.ingest import row_fault
 from churnstats.records.outcomes import Outcomes
 from churnstats.records.tenures import Tenures
@@ -43,6 +43,9 @@ class Panel:
         One row a spell and school year, with the share of the year that it covers.
     spells : DataFrame
         The spells of the role.
+    principals : DataFrame
+        The same without overlaps: of several leaders of one post whoever has the largest share,
+        of equal ones who began first. Changes of leader are changes of the principal.
     role : str
     measures : tuple of str
     ledger : RowLedger
@@ -52,6 +55,7 @@ class Panel:
     events: pd.DataFrame
     exposure: pd.DataFrame
     spells: pd.DataFrame
+    principals: pd.DataFrame
     role: str
     measures: tuple[str, ...]
     ledger: RowLedger
@@ -98,9 +102,9 @@ class Panel:
         (2556, 962)
         """
         spells = tenures.for_role(role)
-        _refuse_shared_posts(spells)
+        line = principals(spells)
         exposure = exposures(spells)
-        frame = holders(exposure, observed_stretches(spells))
+        frame = holders(exposure, observed_stretches(line))
         moves = count_moves(spells)
         frame = frame.merge(moves, on=KEY, how="left", validate="1:1")
         frame[["n_entries", "n_exits"]] = frame[["n_entries", "n_exits"]].fillna(0).astype("int64")
@@ -119,9 +123,10 @@ class Panel:
             measures, ledger = outcomes.measures, ledger + outcomes.ledger + step
         return cls(
             frame,
-            event_ledger(spells),
+            event_ledger(line),
             exposure,
             spells,
+            line,
             str(spells["role"].iloc[0]),
             measures,
             ledger,
@@ -136,19 +141,6 @@ class Panel:
         return (
             f"<Panel of role {self.role}: {len(f):,} unit-years, "
             f"{f['unit_id'].nunique():,} units, {len(self.events):,} changes>"
-        )
-
-
-def _refuse_shared_posts(spells: pd.DataFrame) -> None:
-    latest = spells.groupby("unit_id")["stop"].cummax().groupby(spells["unit_id"]).shift()
-    shared = spells["start"] < latest - CLOCK
-    if shared.any():
-        raise SpecError(
-            "shared_posts",
-            f"{int(shared.sum()):,} spells share their post with another leader, and a panel has "
-            "one holder a unit and year",
-            where=[f"unit {unit}" for unit in spells.loc[shared, "unit_id"].unique()],
-            how="read the roster with RosterRules(co_leaders='largest'), or keep one leader",
         )
 
 

@@ -35,7 +35,8 @@ class AssignmentRules:
     ends : {"exit", "contract"}
         What the end of a leader's last row is. The end of a contract is no exit: the spell ends
         when somebody else begins, and is right-censored at the contract's end, or at the end of
-        observation, if nobody does.
+        observation, if nobody does. If somebody begins later than the contract ends, the spell
+        ends with it, and ``stop_latest`` says when the next one began.
     interim : InterimRules
     """
 
@@ -113,10 +114,13 @@ def join(frame: pd.DataFrame, source: pd.DataFrame, rules: AssignmentRules) -> J
     """
     n_rows, keys = len(frame), ["unit_id", "role", "leader_id", "start", "stop"]
     frame = frame.dropna(subset=keys).sort_values(keys, kind="stable")
-    faults = spell_rules.row_faults(frame, source)
+    faults = spell_rules.row_faults(
+        frame.assign(fte=frame["fte"].fillna(1.0)), source, (*spell_rules.SPELL_COLUMNS, "fte")
+    )
     if faults or len(frame) < n_rows:
         return Joined(frame, faults, IssueLog(), RowLedger())
-    person = _codes(frame, ["unit_id", "role", "leader_id"])
+    contract = rules.ends == "contract"
+    person = _terms(frame) if contract else _codes(frame, ["unit_id", "role", "leader_id"])
     start, stop = (frame[c].to_numpy(dtype=float) for c in ("start", "stop"))
     reach = _running_max(stop, person)
     gap = np.r_[np.inf, start[1:] - reach[:-1]][: len(frame)]
@@ -136,7 +140,7 @@ def join(frame: pd.DataFrame, source: pd.DataFrame, rules: AssignmentRules) -> J
     ):
         issues = issues.add(fault, "joined to one spell")
     spells = spell_rules.sort_spells(spells)
-    if rules.ends == "contract":
+    if contract:
         spells, found = _contract_ends(spells, source)
         issues = issues + found
     faults = spell_rules.spell_faults(spells, source)
@@ -148,6 +152,16 @@ def join(frame: pd.DataFrame, source: pd.DataFrame, rules: AssignmentRules) -> J
 def _codes(frame: pd.DataFrame, columns: list[str]) -> IntArray:
     number = frame.groupby(columns, sort=False, dropna=False).ngroup()
     return np.asarray(number.to_numpy(dtype=np.int64))
+
+
+def _terms(frame: pd.DataFrame) -> IntArray:
+    """Number stretches of rows of one leader between whose starts nobody else begins."""
+    post, leader = _codes(frame, ["unit_id", "role"]), _codes(frame, ["leader_id"])
+    order = np.lexsort([frame["start"].to_numpy(dtype=float), post])
+    same = same_as_before(post[order]) & same_as_before(leader[order])
+    number = np.empty(len(frame), dtype=np.int64)
+    number[order] = np.cumsum(~same)
+    return number
 
 
 def _running_max(values: FloatArray, group: IntArray) -> FloatArray:
@@ -168,7 +182,14 @@ def _spells(
     final = np.maximum.accumulate(np.where(ends_last, np.arange(len(frame)), 0))[last]
     spells = frame.iloc[at].copy()
     spells["stop"] = reach[last]
-    for column in ("right_censored", "exit_reason", "title", "interim", "stop_latest"):
+    for column in (
+        "right_censored",
+        "exit_reason",
+        "title",
+        "interim",
+        "interim_basis",
+        "stop_latest",
+    ):
         spells[column] = frame[column].iloc[final].to_numpy()
     time = (frame["stop"] - frame["start"]).to_numpy(dtype=float)
     fte = frame["fte"].fillna(1.0).to_numpy(dtype=float)
@@ -188,6 +209,7 @@ def _contract_ends(spells: pd.DataFrame, source: pd.DataFrame) -> tuple[pd.DataF
     open_ = ~followed
     made = spells.copy()
     made["stop"] = np.where(cut, following, stop)
+    made["stop_latest"] = np.where(following > stop + CLOCK, following, np.nan)
     made["right_censored"] = spells["right_censored"].to_numpy(dtype=bool) & ~cut | open_
     issues = IssueLog()
     findings: tuple[tuple[str, str, BoolArray, str], ...] = (

@@ -76,7 +76,7 @@ def row_fault(
     if not n:
         return []
     rows = describe_rows(frame, bad, columns, partner)
-    numbers = frame.index.to_numpy()[bad] if frame.index.name else np.flatnonzero(bad)
+    numbers = frame.index.to_numpy()[bad] if frame.index.name else np.flatnonzero(bad) + 1
     return [Fault(rule, table, message, how, n, rows, numbers=numbers.astype(np.int64))]
 
 

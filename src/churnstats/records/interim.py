@@ -50,7 +50,7 @@ def mark_interim(frame: pd.DataFrame, rules: InterimRules) -> pd.DataFrame:
     start, stop = (frame[c].to_numpy(dtype=float) for c in ("start", "stop"))
     known = ~(frame["left_censored"] | frame["right_censored"]).to_numpy(dtype=bool)
     interim = frame["interim"].astype("boolean").copy()
-    basis = np.where(interim.notna(), "given", "unknown").astype(object)
+    basis = np.where(interim.notna(), _basis_given(frame), "unknown").astype(object)
     titled = frame["title"].notna().to_numpy()
     titles = titled & (rules.by_title and titled.any())
     begun, year = start > np.floor(start + CLOCK) + CLOCK, np.floor(start + CLOCK)
@@ -68,6 +68,14 @@ def mark_interim(frame: pd.DataFrame, rules: InterimRules) -> pd.DataFrame:
         basis[take] = name
     text = pd.Series(basis, frame.index, dtype="str")
     return frame.assign(interim=interim, interim_basis=text)
+
+
+def _basis_given(frame: pd.DataFrame) -> np.ndarray:
+    """Return the basis that spells come with, "given" where they come without one."""
+    if "interim_basis" not in frame.columns:
+        return np.full(len(frame), "given", dtype=object)
+    basis = frame["interim_basis"].astype(object)
+    return basis.where(basis.isin(("title", "dates", "length")), "given").to_numpy()
 
 
 def _denied(interim: pd.Series, basis: np.ndarray) -> np.ndarray:

@@ -57,9 +57,9 @@ class RosterRules:
         a handover between two is dated at the later one.
     co_leaders : {"fault", "by_fte", "largest"}
         What several holders of one post in one year are: a fault; a handover within the year or
-        a shared post, by their shares and by who was there the year before and after; or a post
-        of whoever has the largest share. Unless it is a fault, several rows of one holder are
-        parts of one share.
+        a shared post, by their shares and by who was there a year (or snapshot) before and after;
+        or a post of whoever has the largest share. Unless it is a fault, several rows of one
+        holder are parts of one share.
     returns : {"two", "one", "ask"}
         What a leader is who comes back after another one: two spells, one spell (the rows in
         between are set aside), or a fault that a person must decide about.

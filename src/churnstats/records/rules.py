@@ -145,8 +145,10 @@ def spell_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
     return faults
 
 
-def row_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
-    """Return reversed and repeated rows, and entries outside of their spell."""
+def row_faults(
+    frame: pd.DataFrame, source: pd.DataFrame, key: tuple[str, ...] = SPELL_COLUMNS
+) -> list[Fault]:
+    """Return reversed rows, rows that repeat the key of another, and entries outside of spells."""
     shown = source.loc[frame.index]
     start, stop = frame["start"].to_numpy(dtype=float), frame["stop"].to_numpy(dtype=float)
     entry = frame["entry"].to_numpy(dtype=float)
@@ -176,9 +178,9 @@ def row_faults(frame: pd.DataFrame, source: pd.DataFrame) -> list[Fault]:
         "rows repeat another row",
         "keep one of each",
         shown,
-        repeats(frame, list(SPELL_COLUMNS)),
+        repeats(frame, list(key)),
         SPELL_COLUMNS,
-        first_like(frame, list(SPELL_COLUMNS)),
+        first_like(frame, list(key)),
     )
 
 
@@ -235,8 +237,11 @@ def gaps_between(frame: pd.DataFrame, source: pd.DataFrame) -> list[tuple[Fault,
     groups = frame.groupby(["unit_id", "role"], sort=False)
     latest = groups["stop"].cummax().groupby([frame["unit_id"], frame["role"]]).shift()
     gap = (frame["start"] > latest + CLOCK).to_numpy(dtype=bool, na_value=False)
-    censored = frame["right_censored"].to_numpy(dtype=bool)
-    unseen = frame["left_censored"].to_numpy(dtype=bool) | np.r_[False, censored[:-1]]
+    ended = frame["stop"].where(frame["right_censored"], -np.inf)
+    lost = ended.groupby([frame["unit_id"], frame["role"]]).cummax()
+    lost = lost.groupby([frame["unit_id"], frame["role"]]).shift()
+    unseen = frame["left_censored"].to_numpy(dtype=bool)
+    unseen = unseen | (lost >= latest - CLOCK).to_numpy(dtype=bool, na_value=False)
     found = []
     for mask, action in ((gap & ~unseen, "kept as vacancy"), (gap & unseen, "not observed")):
         faults = row_fault(
@@ -269,7 +274,7 @@ def leaders_of_several_units(frame: pd.DataFrame) -> IssueLog:
     issues = IssueLog()
     for fault in row_fault(
         "leader_in_several_units",
-        "tenures",
+        "spells",
         "leaders hold the role in several units at the same time",
         "nothing, if units share a leader; else give other persons other ids",
         frame,

@@ -271,9 +271,9 @@ def _largest(seats: Seats, slot: IntArray) -> BoolArray:
 def _divided(seats: Seats, slot: IntArray, several: BoolArray, other: IntArray) -> SeatsFound:
     """Divide slots with several holders: a handover within the slot, or shares side by side.
 
-    It is a handover if nobody in the slot was there both the year before and the year after, and
-    either one was there before and another one is after, or their shares add up to more than one
-    post. All else is a shared post; shares that add up to more than one are scaled to one.
+    It is a handover if nobody in the slot was there both in the one before and in the one after,
+    and either one was there before and another one is after, or their shares add up to more than
+    one post. All else is a shared post; shares that add up to more than one are scaled to one.
     """
     before, after = _presence(seats, slot)
     n = int(slot[-1]) + 1

@@ -68,6 +68,6 @@ def with_units(frame: pd.DataFrame, units: Units | None) -> tuple[pd.DataFrame, 
         ("unit_opened", "spells begin with their unit", at_opening, "start is known"),
         ("unit_closed", "spells end with their unit", at_closing, "an end, by the unit's closing"),
     ):
-        for fault in row_fault(rule, "tenures", message, "nothing, if so", frame, mark, SHOWN):
+        for fault in row_fault(rule, "spells", message, "nothing, if so", frame, mark, SHOWN):
             issues = issues.add(fault, action)
     return frame, issues
