@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -95,17 +96,23 @@ def roster_rows(n_rows: int) -> pd.DataFrame:
     ).astype({"unit_id": "str", "leader_id": "str"})  # fmt: skip
 
 
-def write_all(folder: Path, scale: float) -> None:
-    """Write every table, its size times a scale."""
+def write_all(folder: Path, scale: float, jobs: Collection[str]) -> None:
+    """Write the tables of jobs, their sizes times a scale."""
 
     def sized(n: int) -> int:
         return max(int(n * scale), 40)
 
-    linear_rows(sized(20_000), 12).to_parquet(folder / "linear.parquet")
-    program_rows(sized(100_000)).to_parquet(folder / "programs.parquet")
-    spell_rows(sized(1_000_000)).to_parquet(folder / "spells.parquet")
-    roster_rows(sized(100_000)).to_parquet(folder / "roster.parquet")
+    tables = {
+        "linear": lambda: linear_rows(sized(20_000), 12),
+        "programs": lambda: program_rows(sized(100_000)),
+        "spells": lambda: spell_rows(sized(1_000_000)),
+        "roster": lambda: roster_rows(sized(100_000)),
+    }
+    used_by = {"simulate": "linear", "cox": "programs", "survival": "spells"}
+    for name in {used_by.get(job, job) for job in jobs} & set(tables):
+        tables[name]().to_parquet(folder / f"{name}.parquet")
     for name, n_units in (("stacked", 20_000), ("panel", 48_000)):
-        spells, outcomes = rosters(sized(n_units), 20)
-        spells.to_parquet(folder / f"{name}_spells.parquet")
-        outcomes.to_parquet(folder / f"{name}_outcomes.parquet")
+        if name in jobs:
+            spells, outcomes = rosters(sized(n_units), 20)
+            spells.to_parquet(folder / f"{name}_spells.parquet")
+            outcomes.to_parquet(folder / f"{name}_outcomes.parquet")

@@ -113,8 +113,9 @@ def main() -> None:
     print(f"{platform.machine()}, Python {platform.python_version()}, one thread; "
           f"median CPU seconds of {options.runs} runs, times churnstats', peak memory")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        write_all(Path(folder), options.scale)
-        for job in options.jobs or JOBS:
+        jobs = options.jobs or list(JOBS)
+        write_all(Path(folder), options.scale, jobs)
+        for job in jobs:
             pythons = [sys.executable, *options.python]
             report(job, folder, pythons, options.runs, not options.no_peers)
 

@@ -1,9 +1,12 @@
-"""The documents stay true: the README's example runs, links lead somewhere, names are real."""
+"""The documents stay true: the README's code runs, links lead somewhere, names are real."""
 
 from __future__ import annotations
 
+import inspect
 import re
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,17 +16,44 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("data_dictionary/*.md")]
 )
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+METHODS = (ROOT / "METHODS.md").read_text(encoding="utf-8")
+# What users of the README have in their folder.
+THEIR_FILES = {
+    "superintendents.csv": """\
+unit_id,leader_id,start,stop
+0100005,a,2010-07-01,2015-01-01
+0100005,b,2015-01-01,
+""",
+    "roster.csv": """\
+unit_id,leader_id,spring
+0100005,a,2018
+0100005,b,2019
+""",
+}
 
 
 def python_blocks(text: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
+BLOCKS = python_blocks(README)
+
+
+def run_in(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> dict[str, Any]:
+    """Run a block of the README in a folder with its files, and return what it made."""
+    for name, text in THEIR_FILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(folder)
+    made: dict[str, Any] = {"cs": cs}
+    exec(compile(code, "README.md", "exec"), made)
+    return made
+
+
 def test_the_first_example_runs_and_says_what_the_readme_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = python_blocks(text)[0]
+    text, code = README, BLOCKS[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
@@ -43,6 +73,50 @@ def test_the_first_example_runs_and_says_what_the_readme_says(
         )
 
 
+def test_own_records_are_read_as_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenures = run_in(tmp_path, monkeypatch, BLOCKS[1])["tenures"]
+    assert tenures.frame[["leader_id", "start"]].to_numpy().tolist() == [["a", 2018], ["b", 2019]]
+
+
+def test_the_roster_example_runs_and_finds_what_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len([line for line in BLOCKS[2].splitlines() if line.strip()]) <= 10
+    made = run_in(tmp_path, monkeypatch, BLOCKS[2])
+    issues = made["tenures"].issues.frame()
+    assert dict(zip(issues["rule"], issues["n_rows"], strict=True)) == {
+        "gap_bridged": 1,
+        "gap": 2,
+        "returning_leader": 2,
+    }
+    said = re.search(r"State (\d+) has no turnover in (\d+) and (\d+)% in (\d+)", README)
+    assert said is not None
+    state, year, percent, after = said.groups()
+    found = made["found"].flagged()
+    found["percent"] = (100 * found["turnover_share"]).round()
+    assert found[["group", "school_year_end", "percent", "flag"]].to_numpy().tolist() == [
+        [state, int(year), 0, "stale"],
+        [state, int(after), int(percent), "rebound"],
+    ]
+    printed = capsys.readouterr().out
+    assert "Kaplan-Meier, late entry" in printed
+    leaders = set(made["roster"]["leader_name"])
+    assert not [name for name in leaders if name in printed]
+    for picture in ("stale_years.png", "swimlane.png"):
+        assert (tmp_path / picture).stat().st_size > 10_000
+    panel = cs.mask_transitions(
+        cs.Panel.build(made["tenures"]), made["found"].unknown_transitions()
+    )
+    assert set(panel.ledger.steps[-1].lost) == {"stale", "rebound"}
+
+
+def test_every_block_of_the_readme_is_run_here() -> None:
+    assert len(BLOCKS) == 3
+    assert len(README.splitlines()) <= 150
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_to_files(document: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8"))
@@ -50,24 +124,36 @@ def test_links_lead_to_files(document: Path) -> None:
     assert not missing
 
 
-def test_names_in_the_readme_table_are_public() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text[text.index("| station |") : text.index("A `Result` has")]
-    named = set(re.findall(r"`([A-Za-z_]+)`", table))
-    assert named
-    assert named <= set(cs.__all__) | {"Result"}
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_within_documents_lead_to_headings(document: Path) -> None:
+    missing = []
+    for target, heading in re.findall(
+        r"\]\(([^)#:]*)#([^)]+)\)", document.read_text(encoding="utf-8")
+    ):
+        goal = document.parent / target if target else document
+        headings = re.findall(r"^#+ (.+)$", goal.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        anchors = [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings]
+        missing += [heading] * (heading not in anchors)
+    assert not missing
 
 
-def test_every_estimator_has_a_row_in_methods() -> None:
-    text = (ROOT / "METHODS.md").read_text(encoding="utf-8")
-    public = {
-        "linear_model",
-        "event_study",
-        "cox",
-        "kaplan_meier",
-        "nelson_aalen",
-        "tenure_summary",
-        "three_bases",
-    }
-    assert public <= set(cs.__all__)
-    assert not [name for name in public if f"| `{name}`" not in text]
+def test_the_readme_table_has_all_public_names_and_no_others() -> None:
+    table = README[README.index("| station |") : README.index("A `Result` has")]
+    named = set(re.findall(r"`([A-Za-z_][\w.]*)(?:\(\))?`", table))
+    for name in named:
+        assert callable(attrgetter(name)(cs)), name
+    errors = {n for n in cs.__all__ if n.endswith("Error")}
+    constants = {"__version__", "readers.ROLES", "readers.ReadRows"}
+    readers = {f"readers.{name}" for name in cs.readers.__all__}
+    expected = {*cs.__all__, *readers, "datasets.load_mlb", "datasets.simulate_districts"}
+    assert named == expected - errors - constants - {"datasets", "readers"}
+
+
+def test_every_public_function_has_a_row_in_methods() -> None:
+    wanted = {n for m in (cs, cs.readers) for n in m.__all__ if inspect.isfunction(getattr(m, n))}
+    wanted |= {f"{r}.{m}" for r in ("Tenures", "Programs") for m in vars(getattr(cs, r))
+               if m.startswith("from_")} | {"Units", "Partnerships", "InterimRules"}  # fmt: skip
+    rows = {n for first in re.findall(r"^\|([^|]*)\|", METHODS, flags=re.MULTILINE)
+            for n in re.findall(r"`([\w.]+)`", first)}  # fmt: skip
+    assert {"cox", "turnover_by_group", "read_seda", "Tenures.from_roster"} <= wanted
+    assert not wanted - rows
