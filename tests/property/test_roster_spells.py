@@ -297,8 +297,8 @@ def plain_spells(frame: pd.DataFrame, max_gap_years: int) -> list[list[Any]]:
             made.append(
                 [
                     unit, role, who, float(first), final + 1.0, left, right,
-                    max(before) + 1.0 if left and before else math.nan,
-                    float(min(after)) if right and after else math.nan,
+                    max(before) + 1.0 if left and before and seen[max(before)] != who else math.nan,
+                    float(min(after)) if right and after and seen[min(after)] != who else math.nan,
                 ]
             )  # fmt: skip
     return made
@@ -408,7 +408,7 @@ def test_contracts_end_when_the_next_leader_begins(frame: pd.DataFrame) -> None:
             last[2] = max(last[2], stop)
         else:
             if last is not None and last[2] < row.start:
-                last[4] = row.start
+                last[3:] = [True, row.start]
             elif last is not None:
                 last[2] = row.start
             wanted.append([row.leader_id, row.start, stop, False, 0.0])

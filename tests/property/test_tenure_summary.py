@@ -27,7 +27,9 @@ SPELLS = pd.DataFrame(
 
 
 def tenures(spells: pd.DataFrame = SPELLS) -> cs.Tenures:
-    return cs.Tenures.from_spells(spells, role="head")
+    """Return spells of which nobody knows how the last year of censored ones ended."""
+    watched = ~spells["right_censored"]
+    return cs.Tenures.from_spells(spells.assign(stop_watched=watched), role="head")
 
 
 def test_averages_equal_those_by_hand() -> None:
@@ -87,8 +89,7 @@ def test_counts_tell_units_leaders_changes_and_how_spells_are_cut_off() -> None:
     assert "    of these after a gap" in str(cs.tenure_summary(tenures()))
 
 
-def test_who_is_censored_at_a_time_is_not_at_risk_at_it() -> None:
-    """Spells are half-open: nobody saw whether the leader stayed."""
+def test_who_is_censored_at_a_time_is_at_risk_at_it_only_if_watched() -> None:
     frame = SPELLS.assign(start=2000.0, entry=2000.0, left_censored=False).iloc[:5]
     frame = frame.assign(
         unit_id=list("vwxyz"), stop=[2001.0, 2001.0, 2001.0, 2003.0, 2003.0],
@@ -97,6 +98,10 @@ def test_who_is_censored_at_a_time_is_not_at_risk_at_it() -> None:
     survival = cs.tenure_summary(tenures(frame), at=2000.5).survival
     np.testing.assert_allclose(survival.coef, [2 / 3, 0.0])
     assert survival.keys["n_at_risk"].tolist() == [3, 1]
+    watched = cs.Tenures.from_spells(frame, role="head")
+    survival = cs.tenure_summary(watched, at=2000.5).survival
+    np.testing.assert_allclose(survival.coef, [4 / 5, 4 / 5 * 1 / 2])
+    assert survival.keys["n_at_risk"].tolist() == [5, 2]
 
 
 def test_the_moment_and_the_level_may_be_chosen() -> None:

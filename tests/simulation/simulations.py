@@ -53,7 +53,7 @@ def cut(panel: cs.Panel, n_worlds: int) -> Iterator[cs.Panel]:
         parts.append([table.iloc[bounds[i] : bounds[i + 1]] for i in range(n_worlds)])
     for tables in zip(*parts, strict=True):
         frame, events, spells = (t.reset_index(drop=True) for t in tables)
-        yield replace(panel, frame=frame, events=events, spells=spells)
+        yield replace(panel, frame=frame, events=events, spells=spells, principals=spells)
 
 
 def panels(

@@ -180,3 +180,23 @@ def test_shares_in_ten_states_are_like_those_in_twenty() -> None:
     assert made["n_observed"].tolist() == [8_893, 7_145, 5_535, 4_341, 3_007]
     assert made["n_alone"].tolist() == [6_658, 4_040, 2_245, 1_321, 654]
     assert made["n_stayer_windows"].tolist() == [29_877, 16_541, 8_786, 4_419, 2_048]
+
+
+def test_a_window_with_a_masked_transition_is_not_used() -> None:
+    frame = pd.DataFrame(
+        [("1", "a", 2010, 2013), ("1", "b", 2013, 2017), ("2", "c", 2010, 2015),
+         ("2", "d", 2015, 2017), ("3", "e", 2010, 2017)],
+        columns=["unit_id", "leader_id", "start", "stop"],
+    )  # fmt: skip
+    panel = cs.Panel.build(cs.Tenures.from_spells(frame.assign(group_id="x"), role="head"))
+    unknown = pd.DataFrame(
+        {"group": "x", "from_year": [2013, 2014], "to_year": [2014, 2015], "reason": "stale"}
+    )
+    masked = cs.mask_transitions(panel, unknown)
+    before, after = (isolation_table(p, [(1, 1), (1, 0)]) for p in (panel, masked))
+    assert before["n_alone"].tolist() == [2, 2]
+    assert after["n_alone"].tolist() == [0, 1], "only 2012 to 2013 holds no masked transition"
+    assert after["n_observed"].tolist() == [0, 1]
+    # Of 2010 to 2016 the windows without 2014 and 2015 are 2010-12, which holds the starts, and
+    # 2011-13, in which units 2 and 3 have no change.
+    assert after["n_stayer_windows"][0] == 2

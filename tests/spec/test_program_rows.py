@@ -426,3 +426,179 @@ def test_where_adoption_was_not_seen_age_is_unknown() -> None:
         2011             -            -           1      0
     """,
     )
+
+
+def test_changes_since_adoption_are_counted_up_to_the_row_s_start() -> None:
+    assert_shows(
+        rows(
+            """
+        leader_id  start    stop
+        z          2005     2008.5
+        a          2008.5   2010
+        b          2010     2011.25
+        c          2011.25  2011.75
+        d          2011.75  2013
+        e          2013     2013.5
+    """,
+            """
+        start  stop     sponsor_id
+        2010   2013.25  b
+    """,
+        ).frame,
+        """
+        school_year_end  n_changes  age_at_change_years  years_since_change  elapsed_tenure_years
+        2010             0          -                    0                   0
+        2011             0          -                    1                   1
+        2012             2          1.75                 0.25                0.25
+        2013             3          3                    0                   0
+    """,
+    )
+
+
+def test_a_leader_who_comes_back_after_a_vacancy_is_no_change() -> None:
+    assert_shows(
+        rows(
+            """
+        leader_id  start    stop
+        a          2008     2010.5
+        a          2011.25  2014
+    """,
+            """
+        start  stop  sponsor_id
+        2010   2013  a
+    """,
+        ).frame,
+        """
+        school_year_end  n_changes  age_at_change_years  elapsed_tenure_years  champion_gone
+        2010             0          -                    2                     0
+        2011             0          -                    -                     1
+        2012             0          -                    0.75                  0
+    """,
+    )
+
+
+def test_changes_are_unknown_unless_the_post_was_watched_since_adoption() -> None:
+    leaders = """
+        leader_id  start  stop  left_censored  right_censored
+        a          2008   2011  no             yes
+        b          2012   2013  yes            no
+        c          2013   2016  no             no
+    """
+    assert_shows(
+        rows(
+            leaders,
+            """
+        program_id  start  entry  stop  left_censored
+        early       2007   2008   2009  no
+        across      2010   -      2014  no
+        after       2012   -      2015  no
+        unseen      2013   -      2014  yes
+    """,
+        ).frame,
+        """
+        program_id  school_year_end  n_changes  age_at_change_years  elapsed_tenure_years
+        early       2008             -          -                    0
+        across      2010             0          -                    2
+        across      2011             -          -                    -
+        across      2012             -          -                    -
+        across      2013             -          -                    0
+        after       2012             0          -                    -
+        after       2013             1          1                    0
+        after       2014             1          1                    1
+        unseen      2013             -          -                    0
+    """,
+    )
+
+
+def test_a_change_without_a_date_counts_and_gives_no_age() -> None:
+    assert_shows(
+        rows(
+            """
+        leader_id  start  stop  right_censored
+        a          2008   2011  yes
+        b          2011   2014  no
+    """,
+            """
+        start  stop  sponsor_id
+        2010   2012  a
+    """,
+        ).frame,
+        """
+        school_year_end  n_changes  age_at_change_years
+        2010             0          -
+        2011             1          -
+    """,
+    )
+
+
+def test_who_shared_the_post_before_has_been_in_it_for_longer_than_the_last_change() -> None:
+    assert_shows(
+        rows(
+            """
+        leader_id  start  stop  fte
+        a          2008   2011  0.8
+        b          2009   2014  0.2
+    """,
+            """
+        start  stop  sponsor_id
+        2010   2013  a
+    """,
+        ).frame,
+        """
+        school_year_end  holder_id  years_since_change  elapsed_tenure_years  n_changes
+        2010             a          2                   2                     0
+        2011             b          0                   2                     1
+        2012             b          1                   3                     1
+    """,
+    )
+
+
+def test_other_programs_are_those_that_run_when_the_row_begins() -> None:
+    text = """
+        program_id  start    entry  stop     practice_stop  right_censored
+        p           2010     -      2013     2014           no
+        q           2010.5   -      2012     -              no
+        r           2011     -      2011.5   -              yes
+        s           2009     2012   2013     -              no
+    """
+    expected = """
+        program_id  school_year_end  n_other_programs
+        p           2010             0
+        p           2011             2
+        p           2012             1
+        q           2010             1
+        q           2011             2
+        r           2011             2
+        s           2012             1
+    """
+    made = rows(LEADERS, text).frame
+    assert_shows(made.sort_values(["program_id", "school_year_end"]), expected)
+    practised = rows(LEADERS, text, clock="practice").frame
+    assert practised["school_year_end"].tolist() == [2010, 2011, 2012, 2013]
+    assert practised["n_other_programs"].tolist() == [0, 2, 1, 0]
+
+
+def test_the_new_measures_enter_a_hazard_model() -> None:
+    sim = cs.datasets.simulate_districts(60, 12, n_schools=1, seed=2)
+    panel = cs.Panel.build(cs.Tenures.from_spells(sim.tenures), role="superintendent")
+    frame = cs.program_rows(cs.Programs.from_frame(sim.programs), panel).frame
+    fit = cs.cox(
+        frame,
+        "n_changes + elapsed_tenure_years + n_other_programs",
+        entry="entry_years",
+        exit="exit_years",
+        event="event",
+        vcov=cs.Cluster("unit_id"),
+    )
+    assert fit.tidy()["std_error"].between(0.001, 1).all()
+
+
+def test_without_any_program_there_are_no_rows() -> None:
+    never = table("""
+        unit_id  initiative_id  school_year_end  status
+        x1       p              2010             never
+    """)
+    made = cs.program_rows(cs.Programs.from_status(never), cs.Panel.build(spells(LEADERS)))
+    assert made.frame.empty
+    assert made.frame["n_changes"].dtype == "Int64"
+    assert made.ledger.steps[-1].n_out == 0

@@ -276,3 +276,8 @@ def test_frames_of_the_portal_get_our_year_ids_and_missing_values() -> None:
 def test_a_frame_of_the_portal_without_an_id_is_refused() -> None:
     with pytest.raises(cs.DataError, match="leaid or ncessch"):
         urban_years(pd.DataFrame({"year": [2018], "fips": [1]}))
+
+
+def test_no_files_at_all_are_refused() -> None:
+    with pytest.raises(cs.DataError, match="no file is given"):
+        read_ccd_directory([])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import pandas as pd
@@ -117,6 +118,9 @@ def test_a_format_is_read_from_any_frame_in_any_order(name: str) -> None:
         pd.testing.assert_frame_equal(read(frame[::-1]).frame, wanted)
 
 
+READERS: dict[str, Callable[..., Any]] = {"edfi": readers.read_edfi_assignments}
+
+
 def told(read: Callable[[Any], Any], frame: pd.DataFrame) -> tuple[Any, ...]:
     """Return the faults that a reader tells of a frame; none if it can read it."""
     try:
@@ -135,6 +139,91 @@ def test_odd_cells_are_read_or_told(name: str) -> None:
             odd = good.astype(object)
             odd.iloc[0, good.columns.get_loc(column)] = value
             assert all(fault.how and fault.message for fault in told(read, odd))
+
+
+NUMBERS = [
+    ("missouri", "fte"),
+    ("texas", "PFTE"),
+    ("edfi", "fullTimeEquivalency"),
+    ("edfi", "orderOfAssignment"),
+    ("seda", "cs_mn_all"),
+    ("seda", "cs_mnse_all"),
+    ("seda", "totgyb_all"),
+]
+
+
+@pytest.mark.parametrize(("name", "column"), NUMBERS)
+def test_a_cell_that_holds_no_number_is_one_fault_and_an_empty_one_none(
+    name: str, column: str
+) -> None:
+    read, cells = GOOD[name]
+    frame = pd.DataFrame({column: 1, **cells}).astype({column: object})
+    place = (0, frame.columns.get_loc(column))
+    for cell in ("half", "0,5", "1 000", "$1", True):
+        frame.iloc[place] = cell
+        (fault,) = told(read, frame)
+        assert (fault.rule, fault.n_rows) == ("not_a_number", 1)
+        assert f"'{column}'" in fault.message
+        assert fault.rows[0].startswith("row 1: ")
+        assert fault.rows[0].endswith(f"={cell}")
+    for cell in ("", "NA", None, "0.5", 0.5):
+        frame.iloc[place] = cell
+        assert told(read, frame) == ()
+
+
+REQUIRED = [
+    ("broad", "leaid"),
+    ("missouri", "county_district_code"),
+    ("indiana", "corporation_id"),
+    ("texas", "DISTRICT"),
+    ("ccd", "LEAID"),
+    ("urban", "leaid"),
+    ("seda", "sedalea"),
+]
+
+
+@pytest.mark.parametrize(("name", "column"), REQUIRED)
+def test_an_id_that_is_missing_is_one_fault(name: str, column: str) -> None:
+    read, cells = GOOD[name]
+    frame = pd.DataFrame(cells).astype({column: object})
+    frame.iloc[0, frame.columns.get_loc(column)] = None
+    (fault,) = told(read, frame)
+    assert (fault.rule, fault.n_rows) == ("missing_value", 1)
+    assert f"'{column}' is required and missing" in fault.message
+
+
+@pytest.mark.parametrize(("name", "column"), REQUIRED)
+def test_an_apostrophe_before_an_id_is_left_out_and_listed(name: str, column: str) -> None:
+    read, cells = GOOD[name]
+    frame = pd.DataFrame(cells)
+    made = read(frame.assign(**{column: "'" + frame[column].astype(str)}))
+    pd.testing.assert_frame_equal(made.frame, read(frame).frame)
+    assert made.issues.count("apostrophe") == len(frame)
+
+
+OPTIONS = [
+    (name, option, value)
+    for name in GOOD
+    for option, value in (
+        ("rules", {"returns": "one"}),
+        ("rules", None),
+        ("calendar", "2019"),
+        ("calendar", pd.DataFrame({"name": ["Ines Tull"]})),
+    )
+    if option in signature(READERS.get(name, GOOD[name][0])).parameters
+]
+
+
+@pytest.mark.parametrize(("name", "option", "value"), OPTIONS)
+def test_rules_and_calendars_of_another_type_are_refused(
+    name: str, option: str, value: Any
+) -> None:
+    read, cells = READERS.get(name, GOOD[name][0]), GOOD[name][1]
+    wanted = f"{type(value).__name__} is no .*\n +mend: give "
+    with pytest.raises(cs.SpecError, match=wanted) as caught:
+        read(pd.DataFrame(cells), **{option: value})
+    assert caught.value.code == option
+    assert "Tull" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", GOOD)

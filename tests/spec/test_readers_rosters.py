@@ -77,6 +77,23 @@ def test_states_of_the_broad_center_roster_whose_years_are_springs() -> None:
     assert "year_may_be_spring" not in counts(mended)
 
 
+@pytest.mark.parametrize("states", ["MO", "mo", ["Mo"], {"mo"}])
+def test_states_are_named_in_any_case_and_one_may_be_named_alone(states: Any) -> None:
+    two = pd.concat([broad(("0100005", 2016, "al_1", "")), broad(("2900005", 2016, "mo_1", ""))])
+    two["state"] = ["AL", "mo"]
+    made = read_broad_center(two, spring_states=states)
+    assert made.frame["start"].tolist() == [2017, 2016]
+    assert made.frame["group_id"].tolist() == ["AL", "mo"]
+
+
+def test_states_that_the_broad_center_roster_does_not_have_are_refused() -> None:
+    one = broad(("0100005", 2016, "al_1", ""))
+    with pytest.raises(cs.SpecError, match=r"there is no state mo, tx\n +mend: some of al$"):
+        read_broad_center(one, spring_states=("MO", "al", "tx"))
+    with pytest.raises(cs.SpecError, match="int is no list of words"):
+        read_broad_center(one, spring_states=29)  # type: ignore[arg-type]
+
+
 def test_the_broad_center_roster_without_names_is_read_too() -> None:
     frame = broad(("0100005", 2016, "al_1", ""), ("0100005", 2017, "al_2", "")).drop(
         columns="name_raw"
@@ -154,6 +171,23 @@ def test_missouri_codes_that_are_none_are_faults() -> None:
     with pytest.raises(cs.DataError) as caught:
         read_missouri(missouri(("2018", "1090-1", "A", "B", "1"), ("two", "1090", "A", "B", "1")))
     assert [(f.rule, f.n_rows) for f in caught.value.faults] == [("bad_id", 1), ("not_a_year", 1)]
+
+
+def test_shares_that_are_no_numbers_are_faults_and_empty_ones_are_not_known() -> None:
+    cells = {"2018": "1,0", "2019": "1", "2020": ""}
+    rows = [(year, "001090", "INES", "TULL", fte) for year, fte in cells.items()]
+    with pytest.raises(cs.DataError) as caught:
+        read_missouri(missouri(*rows, ("two", "001090", "INES", "TULL", "half")))
+    faults = {f.rule: (f.n_rows, f.rows) for f in caught.value.faults}
+    assert faults == {
+        "not_a_year": (1, ("row 4: school_year_end=two",)),
+        "not_a_number": (2, (
+            "row 1: unit_id=001090, school_year_end=2018, fte=1,0",
+            "row 4: unit_id=001090, school_year_end=two, fte=half",
+        )),
+    }  # fmt: skip
+    made = read_missouri(missouri(*rows[1:]))
+    assert made.frame[["start", "stop", "fte_reported"]].to_numpy().tolist() == [[2019, 2021, 1]]
 
 
 def test_errors_name_nobody_either() -> None:

@@ -43,6 +43,21 @@ def counts(outcomes: cs.Outcomes) -> dict[str, int]:
     return dict(zip(frame["rule"], frame["n_rows"], strict=True))
 
 
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [("cs_mn_all", "0,2"), ("cs_mnse_all", "small"), ("totgyb_all", "<10"), ("cs_mn_all", np.inf)],
+)
+def test_cells_that_hold_no_number_are_faults_and_not_missing_means(column: str, cell: Any) -> None:
+    frame = older().astype({column: object})
+    frame.loc[2, column] = cell
+    with pytest.raises(cs.DataError) as caught:
+        read_seda(frame)
+    (fault,) = caught.value.faults
+    assert (fault.rule, fault.numbers.tolist()) == ("not_a_number", [3])
+    assert f"'{column}' must be a finite number" in fault.message
+    assert fault.rows[0].endswith(f"={cell}")
+
+
 @pytest.mark.parametrize("make", [older, newer])
 def test_both_generations_of_names_give_the_same_outcomes(make: Any) -> None:
     made = read_seda(make())

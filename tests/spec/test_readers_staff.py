@@ -144,6 +144,11 @@ def test_an_open_assignment_needs_an_end_of_observation() -> None:
     assert read_edfi_assignments(rows, observed_until="2021-07-01").frame["stop"].tolist() == [2022]
 
 
+def test_a_list_that_holds_no_records_is_refused() -> None:
+    with pytest.raises(cs.DataError, match="not_records"):
+        read_edfi_assignments(["a.json"])
+
+
 def test_days_that_are_none_are_faults() -> None:
     with pytest.raises(cs.DataError) as caught:
         read_edfi_assignments([assignment("a", 1, "2019-02-30", "soon")])
@@ -271,6 +276,36 @@ def test_a_principal_without_a_campus_and_shares_above_a_full_post() -> None:
         read_texas(two.assign(CAMPUS=None))
 
 
+@pytest.mark.parametrize("campus", [None, "", "no column"])
+def test_a_superintendent_needs_no_campus(campus: str | None) -> None:
+    one = texas(("2019", "x1", "027", "001902", campus, 1.0))
+    made = read_texas(one.drop(columns="CAMPUS") if campus == "no column" else one)
+    assert made.frame[["unit_id", "leader_id"]].to_numpy().tolist() == [["001902", "x1"]]
+    assert counts(made) == {}
+
+
+def test_a_principal_without_a_campus_is_one_fault() -> None:
+    rows = texas(("2019", "x1", "20", "001902", None, 1), ("2019", "x2", "27", "001902", None, 1))
+    with pytest.raises(cs.DataError) as caught:
+        read_texas(rows)
+    assert [(f.rule, f.numbers.tolist()) for f in caught.value.faults] == [("missing_value", [1])]
+
+
+def test_apostrophes_before_ids_and_codes_are_left_out() -> None:
+    made = read_texas(
+        texas(
+            ("2019", "'x1", "'020", "'001902", "'001902001", 1.0),
+            ("2020", "x1", "020", "001902", "001902001", 1.0),
+            ("2021", "x1", "020", "'1902", "001902001", 1.0),
+        )
+    )
+    assert made.frame[["unit_id", "leader_id", "start", "stop"]].to_numpy().tolist() == [
+        ["001902001", "x1", 2019.0, 2022.0]
+    ]
+    listed = made.issues.rows().groupby("rule")["row"].apply(list).to_dict()
+    assert listed == {"apostrophe": [1, 3, 1, 1], "zeros_lost": [3]}
+
+
 def test_two_principals_of_one_campus_share_the_post() -> None:
     made = read_texas(
         texas(
@@ -288,5 +323,7 @@ def test_roles_that_are_not_there_are_refused() -> None:
         read_texas(one)
     with pytest.raises(cs.SpecError, match="there is no role teacher"):
         read_texas(one, roles=("teacher",))
+    with pytest.raises(cs.SpecError, match="NoneType is no list of words"):
+        read_texas(one, roles=None)  # type: ignore[arg-type]
     with pytest.raises(cs.SpecError, match="there is no role at all"):
         read_edfi_assignments([], roles=())

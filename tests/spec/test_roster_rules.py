@@ -627,7 +627,7 @@ def test_a_leader_whose_contract_another_interrupted_is_there_twice() -> None:
         leader_id  start  stop  stop_latest  right_censored  n_assignments
         a          2010   2012  -            no              1
         b          2012   2013  -            no              1
-        a          2013   2015  2016         no              1
+        a          2013   2015  2016         yes             1
         c          2016   2017  -            yes             1
     """,
     )
@@ -700,7 +700,7 @@ def test_the_end_of_a_contract_is_no_exit() -> None:
         """
         leader_id  start  stop  right_censored
         a          2010   2013  no
-        b          2013   2015  no
+        b          2013   2015  yes
         c          2016   2020  yes
     """,
     )
@@ -806,7 +806,7 @@ def test_what_opened_and_closed_gives_its_spells_back_with_its_units() -> None:
         """
         leader_id  start  stop  left_censored  right_censored  exit_reason
         a          2010   2011  no             no              -
-        b          2011   2013  no             no              unit_closed
+        b          2011   2013  no             yes             unit_closed
     """,
     )
     made = tenures.to_roster()
@@ -852,7 +852,7 @@ def test_units_carry_ids_over_and_end_spells() -> None:
         tenures.frame,
         """
         unit_id  leader_id  start  stop  left_censored  right_censored  exit_reason
-        2        b          2010   2013  no             no              unit_closed
+        2        b          2010   2013  no             yes             unit_closed
         9        a          2011   2013  yes            yes             -
     """,
     )
@@ -885,3 +885,100 @@ def test_rules_that_do_not_exist_are_refused(options: dict[str, object]) -> None
     with pytest.raises(cs.SpecError, match=next(iter(options))):
         cs.RosterRules(**options)
     assert np.isfinite(cs.RosterRules().max_away_years)
+
+
+def test_a_leader_who_was_interim_for_part_of_a_spell_is_not_and_is_listed() -> None:
+    tenures = roster("""
+        school_year_end  leader_id  title
+        2010             a          Superintendent
+        2011             a          Superintendent
+        2012             a          Acting-Superintendent
+        2013             b          Interim
+        2014             b          Interim
+    """)
+    assert tenures.frame["interim"].tolist() == [False, True]
+    assert tenures.frame["interim_basis"].tolist() == ["title", "title"]
+    assert rows_of(tenures, "interim_in_part") == [1]
+    rows = pd.DataFrame(
+        {
+            "unit_id": "1", "leader_id": "a", "title": ["Superintendent", "Acting"],
+            "start": [2010.0, 2012.0], "stop": [2012.0, 2013.0],
+        }
+    )  # fmt: skip
+    assert cs.Tenures.from_assignments(rows, role="head").frame["interim"].tolist() == [False]
+    acting = rows.assign(title="Acting")
+    assert cs.Tenures.from_assignments(acting, role="head").frame["interim"].tolist() == [True]
+
+
+def test_who_comes_is_the_last_of_a_handover() -> None:
+    tenures = roster(
+        """
+        school_year_end  leader_id
+        2010             a
+        2011             z
+        2011             b
+        2012             b
+    """,
+        co_leaders="by_fte",
+    )
+    assert_shows(
+        tenures.frame,
+        """
+        leader_id  start   stop
+        a          2010    2011
+        z          2011    2011.5
+        b          2011.5  2013
+    """,
+    )
+
+
+def test_lasting_co_leaders_with_full_shares_hand_nothing_over() -> None:
+    for years in (2, 3, 4):
+        frame = pd.DataFrame(
+            {
+                "unit_id": "1", "leader_id": ["a", "b"] * years,
+                "school_year_end": np.repeat(np.arange(2010, 2010 + years), 2),
+            }
+        )  # fmt: skip
+        rules = cs.RosterRules(co_leaders="by_fte")
+        tenures = cs.Tenures.from_roster(frame, role="head", rules=rules)
+        assert tenures.frame[["start", "stop"]].to_numpy().tolist() == [[2010, 2010 + years]] * 2
+        assert len(cs.Panel.build(tenures).events) == 0
+
+
+def test_rows_outside_the_life_of_a_unit_are_listed() -> None:
+    units = cs.Units.from_frame(
+        pd.DataFrame({"unit_id": ["1"], "opened": [2010.0], "closed": [2012.0]})
+    )
+    tenures = roster(
+        """
+        school_year_end  leader_id
+        2010             a
+        2011             a
+        2012             a
+    """,
+        units=units,
+    )
+    assert rows_of(tenures, "outside_unit_life") == [1]
+
+
+def test_names_as_ids_are_not_shown_in_errors() -> None:
+    with pytest.raises(DataError) as error:
+        roster("""
+            school_year_end  leader_id
+            2010             zed
+            2010             ann,blee
+        """)
+    assert "ann" not in str(error.value)
+    assert "a name, not shown" in str(error.value)
+    assert "zed" not in repr(roster(AWAY).issues)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"rules": {"max_gap_years": 1}}, {"units": pd.DataFrame()}, {"calendar": "school"}],
+)
+def test_options_of_another_type_are_refused(options: dict[str, object]) -> None:
+    frame = pd.DataFrame({"unit_id": ["1"], "leader_id": ["a"], "school_year_end": [2010]})
+    with pytest.raises(cs.SpecError, match=next(iter(options))):
+        cs.Tenures.from_roster(frame, role="head", **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from matplotlib.colors import to_hex
 
 import churnstats as cs
 from churnstats.diagnostics.swimlane import swimlane
-from churnstats.display.swimlane import HEIGHT, SHADES, VACANT
+from churnstats.display.swimlane import DIGIT_SIZES, HEIGHT, LANE, SHADES, VACANT
 from record_tables import roster, spells
 
 MARKS = """
@@ -95,6 +97,61 @@ def test_open_ends_and_interims_are_marked_and_the_legend_tells_what_occurs() ->
     ]
 
 
+def heights(ax: Axes) -> list[tuple[float, float, float]]:
+    """Return left, right and the share of the lane of each bar."""
+    drawn = [(p.get_x(), p.get_x() + p.get_width(), p.get_height() / HEIGHT) for p in ax.patches]
+    return sorted((left, right, round(share, 6)) for left, right, share in drawn)
+
+
+def test_only_bars_that_overlap_share_the_lane_and_low_ones_have_small_digits_or_none() -> None:
+    ax = swimlane(spells("""
+        unit_id  leader_id  start  entry  stop  left_censored  right_censored  interim  fte
+        1        Ames       2010   2010   2014  no             no              no       0.3
+        1        Baker      2013   2013   2018  no             no              no       0.3
+        1        Cole       2014   2014   2016  no             no              no       0.3
+        1        Diaz       2018   2018   2020  no             no              no       0.3
+        2        Evans      2010   2010   2012  no             no              no       0.3
+        2        Ames       2010   2010   2012  no             no              no       0.3
+        2        Cole       2010   2010   2012  no             no              no       0.3
+        2        Diaz       2012   2012   2020  no             yes             no       0.3
+    """)).axes[0]  # fmt: skip
+    third = round(1 / 3, 6)
+    assert heights(ax) == [
+        (2010, 2012, third), (2010, 2012, third), (2010, 2012, third), (2010, 2014, 0.5),
+        (2012, 2020, 1), (2013, 2018, 0.5), (2014, 2016, 0.5), (2018, 2020, 1),
+    ]  # fmt: skip
+    written = {(t.get_position()[0], t.get_text()): t.get_fontsize() for t in ax.texts}
+    small, full = DIGIT_SIZES[2], DIGIT_SIZES[1]
+    assert written == {
+        (2012, "1"): small, (2015.5, "2"): small, (2015, "3"): small, (2019, "4"): full,
+        (2016, "4"): full,
+    }  # fmt: skip
+    assert small * 0.75 / 72 < LANE * HEIGHT / 2  # a digit is no higher than three quarters
+
+
+def test_leaders_whose_unit_ends_are_marked_and_not_as_going_on() -> None:
+    units = cs.Units.from_frame(pd.DataFrame({"unit_id": ["1", "2"], "closed": [2012.0, None]}))
+    rows = pd.DataFrame({"unit_id": ["1", "1", "2", "2"], "school_year_end": [2010, 2011] * 2,
+                         "leader_id": ["a", "a", "c", "c"]})  # fmt: skip
+    figure = swimlane(cs.Tenures.from_roster(rows, role="head", units=units))
+    marks = {m: [line for line in figure.axes[0].lines if line.get_marker() == m] for m in ">x"}
+    places = {m: [list(map(float, line.get_ydata())) for line in marks[m]] for m in marks}
+    assert places == {">": [[1.0]], "x": [[0.0]]}
+    assert np.floor(marks["x"][0].get_xdata()).tolist() == [2012]
+    entries = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert entries[-2:] == ["goes on where nobody looked", "ends with its unit"]
+
+
+def test_other_reasons_to_leave_are_not_shown() -> None:
+    told = spells(MARKS)
+    frame = told.frame.assign(exit_reason="retirement")
+    figure = swimlane(replace(told, frame=frame))
+    entries = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert "ends with its unit" not in entries
+    crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    assert [len(line.get_xdata()) for line in crosses] == [0]
+
+
 def test_those_who_share_a_post_share_its_lane_and_joining_is_no_change() -> None:
     roster = pd.DataFrame({
         "unit_id": "u", "school_year_end": [2010, 2011, 2011, 2012, 2012, 2013],
@@ -106,7 +163,7 @@ def test_those_who_share_a_post_share_its_lane_and_joining_is_no_change() -> Non
     first, second, third = SHADES[:3]
     at = HEIGHT / 4
     assert sorted(bars(ax)) == [
-        (-round(at, 6), 2010, 2013, first), (-round(at, 6), 2013, 2014, third),
+        (-round(at, 6), 2010, 2013, first), (0, 2013, 2014, third),
         (round(at, 6), 2011, 2013, second),
     ]  # fmt: skip
     assert [a for a, b, c, d in lines(ax) if b != d] == [2013]

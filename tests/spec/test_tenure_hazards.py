@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,17 @@ SIX = """
 """
 
 
+def unwatched(tenures: cs.Tenures) -> cs.Tenures:
+    """Return the tenures of which nobody knows how the last year of censored spells ended."""
+    frame = tenures.frame.assign(stop_watched=~tenures.frame["right_censored"])
+    return replace(tenures, frame=frame)
+
+
 def test_hazards_by_hand() -> None:
     # Year 1: a, b, d, e are seen to its end and beyond, or leave (d); g is censored after one
     # year, and nobody saw whether it stayed. Year 2: a leaves, b and e go on. Year 3: nobody is
     # known, since b and e are censored. Year 4: c, who entered with three years behind, leaves.
-    made = tenure_hazards(spells(SIX))
+    made = tenure_hazards(unwatched(spells(SIX)))
     assert_shows(made.frame, """
         tenure_year  n_at_risk  n_exits  hazard
         1            4          1        1/4
@@ -45,6 +52,45 @@ def test_hazards_by_hand() -> None:
     """)  # fmt: skip
     assert made.n_unknown_start == 1
     assert made.frame.loc[2:, ["std_error", "conf_low", "conf_high"]].isna().all(axis=None)
+
+
+def test_who_is_watched_to_the_end_is_at_risk_then() -> None:
+    # As above, but an exit at the end of observation would have been seen: g is at risk in year
+    # 1, b and e in year 3.
+    made = tenure_hazards(spells(SIX))
+    assert_shows(made.frame, """
+        tenure_year  n_at_risk  n_exits  hazard
+        1            5          1        1/5
+        2            3          1        1/3
+        3            2          0        0
+        4            1          1        1
+    """)  # fmt: skip
+
+
+def test_leaders_watched_until_a_day_keep_the_hazard_of_that_day_true() -> None:
+    """A hundred begin together, twenty leave after four years, on the last day of observation."""
+    frame = pd.DataFrame(
+        {
+            "unit_id": [str(i) for i in range(100)], "leader_id": [str(i) for i in range(100)],
+            "start": "2020-07-01", "stop": ["2024-07-01"] * 20 + [None] * 80,
+        }
+    )  # fmt: skip
+    tenures = cs.Tenures.from_spells(frame, role="head", observed_until="2024-07-01")
+    last = tenure_hazards(tenures).frame.iloc[3]
+    assert (last["n_at_risk"], last["n_exits"]) == (100, 20)
+    assert last["hazard"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "year"),
+    [("2018-08-15", "2019-08-15", 1), ("2019-08-15", "2020-08-15", 1),
+     ("2020-01-01", "2021-01-01", 1), ("2015-08-01", "2018-08-01", 3),
+     ("2015-08-01", "2018-08-09", 4)],
+)  # fmt: skip
+def test_whole_years_from_day_to_day_are_whole_years(start: str, stop: str, year: int) -> None:
+    frame = pd.DataFrame({"unit_id": ["1"], "leader_id": ["a"], "start": [start], "stop": [stop]})
+    made = tenure_hazards(cs.Tenures.from_spells(frame, role="head")).frame
+    assert made["n_exits"].tolist() == [0] * (year - 1) + [1]
 
 
 def test_one_unit_has_the_error_of_a_binomial_share() -> None:
@@ -92,7 +138,7 @@ def test_hazards_are_those_of_loops(frame: pd.DataFrame) -> None:
     known = frame[~frame["left_censored"] & ~frame["right_censored"]]
     if known.empty:
         return
-    made = tenure_hazards(cs.Tenures.from_spells(frame), max_years=39).frame
+    made = tenure_hazards(unwatched(cs.Tenures.from_spells(frame)), max_years=39).frame
     after_none_left = False
     for row, (n_at_risk, n_exits, hazard) in zip(made.itertuples(), by_loops(frame), strict=True):
         assert row.n_exits == n_exits
@@ -139,7 +185,7 @@ def test_years_and_roles_that_are_not_there_are_refused() -> None:
         tenure_hazards(spells(SIX), max_years=0)
     with pytest.raises(cs.SpecError, match="no spell has the role 'chief'"):
         tenure_hazards(spells(SIX), "chief")
-    longer = tenure_hazards(spells(SIX), max_years=6).frame
+    longer = tenure_hazards(unwatched(spells(SIX)), max_years=6).frame
     assert longer["n_at_risk"].tolist() == [4, 3, 0, 1, 0, 0]
     assert len(tenure_hazards(spells(SIX), max_years=2).frame) == 2
 

@@ -50,6 +50,20 @@ class IssueLog:
         """Return the findings of both."""
         return IssueLog((*self.entries, *other.entries))
 
+    def __str__(self) -> str:
+        if not self.entries:
+            return "no issues"
+        return "\n".join(
+            f"{f.table}: {f.message} ({f.n_rows:,}): {action}" for f, action in self.entries
+        )
+
+    def __repr__(self) -> str:
+        n = sum(fault.n_rows for fault, _ in self.entries)
+        return f"<IssueLog: {len(self.entries)} findings, {n:,} rows>"
+
+    def _repr_html_(self) -> str:
+        return self.frame().to_html(index=False)
+
     def count(self, rule: str) -> int:
         """Return the number of rows that a rule marked."""
         return sum(fault.n_rows for fault, _ in self.entries if fault.rule == rule)

@@ -105,8 +105,8 @@ def tenure_hazards(
     standard error comes by the delta method. Where all times are whole years, as in a yearly
     roster, it is ``n_exits / n_at_risk``; where they are not, spells that are entered or censored
     within the year count for the part of it in which they were seen. A spell that is censored
-    after k years is not at risk at k: spells are half-open, and nobody saw whether its leader
-    stayed.
+    after k years is at risk at k if an exit at that moment would have been seen; the last year of
+    a yearly roster does not tell whether its leader stayed (``stop_watched``).
 
     References
     ----------
@@ -145,7 +145,9 @@ def tenure_hazards(
 
 def _seen(known: pd.DataFrame, year: IntArray) -> IntArray:
     """Return the last year of tenure of which each spell tells whether its leader left."""
-    return np.where(known["exited"] == 1, year, year - 1)
+    whole = np.floor(known["years"].to_numpy(dtype=float) + CLOCK).astype(np.int64)
+    censored = np.where(known["stop_watched"], whole, year - 1)
+    return np.where(known["exited"] == 1, year, censored)
 
 
 def _at_risk(known: pd.DataFrame, seen: IntArray, last: int) -> IntArray:

@@ -101,8 +101,8 @@ class StaleYears:
         notes = [
             f"{len(shown)} of {tested} group-years that could be tested are flagged; {untested} "
             "could not.",
-            "Where all years are sound, the chance of any flag is about "
-            f"{self.false_flag_rate:.0%}. Overdispersion {self.overdispersion:.4f}. "
+            "Where all years are sound and groups vary alike about their level, the chance of any "
+            f"flag is about {self.false_flag_rate:.0%}. Overdispersion {self.overdispersion:.4f}. "
             f"Years are dated by {self.dating}.",
         ]
         return tables.to_text(tables.format_frame(shown), notes)
@@ -138,7 +138,9 @@ def find_stale_years(
     dating : {"lag", "lead"}
         Of its years.
     false_flag_rate : float
-        Chance of any flag at all in a table whose years are all sound.
+        Chance of any flag at all in a table whose years are all sound and whose groups vary
+        alike about their level. Where some groups vary far more than others, or tails are heavy,
+        it is higher: look at the picture.
 
     Returns
     -------
@@ -316,7 +318,7 @@ def _year_effects(angle: FloatArray) -> FloatArray:
     rest = np.abs(above - effect)[:, enough]
     noise = MEDIAN_VARIANCE * _NORMAL_MAD**2 * np.median(rest[known[:, enough]]) ** 2
     noise = float(np.mean(noise / (n[enough] - 1)))
-    spread = _NORMAL_MAD * float(np.median(np.abs(effect[enough] - np.median(effect[enough]))))
+    spread = float(np.std(effect[enough]))
     kept = max(1 - noise / spread**2, 0.0) if spread else 0.0
     return np.where(n - known >= MIN_GROUPS, kept * _without_each(above.T).T, 0.0)
 

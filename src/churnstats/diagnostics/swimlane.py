@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_UNITS = 200
+UNIT_CLOSED = "unit_closed"
 
 
 def swimlane(
@@ -115,22 +116,29 @@ def _choose(
 
 
 def _bars(part: pd.DataFrame) -> pd.DataFrame:
-    """Return a bar a spell, its leader numbered within the unit."""
+    """Return a bar a spell, its leader numbered within the unit.
+
+    Of reasons of exits only the closing of a unit is shown, which is no one person's.
+    """
     events = event_ledger(part).set_index("successor_spell_id")["is_date_known"]
     pair = part.drop_duplicates(["unit_id", "leader_id"])
+    level, n_levels = _levels(part)
+    closed = part["exit_reason"].eq(UNIT_CLOSED).to_numpy(dtype=bool, na_value=False)
     number = (pair.groupby("unit_id").cumcount() + 1).rename("number")
     keys = ["unit_id", "leader_id"]
     numbers = part[keys].merge(pair[keys].assign(number=number), on=keys, how="left")["number"]
     return pd.DataFrame(
         {
             "lane": part["lane"],
-            "level": _levels(part),
+            "level": level,
+            "n_levels": n_levels,
             "number": numbers.to_numpy(),
             "start": part["start"],
             "entry": part["entry"],
             "stop": part["stop"],
             "left_open": part["left_censored"].astype(bool),
-            "right_open": part["right_censored"].astype(bool),
+            "right_open": part["right_censored"].astype(bool) & ~closed,
+            "is_closed": closed,
             "is_interim": part["interim"].fillna(False).astype(bool),
             "is_change": part["spell_id"].isin(events.index) & ~shares_post(part),
             "is_date_known": part["spell_id"].map(events).eq(True),
@@ -138,15 +146,22 @@ def _bars(part: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _levels(part: pd.DataFrame) -> IntArray:
-    """Return the lowest level of its lane on which each spell overlaps with none before it."""
+def _levels(part: pd.DataFrame) -> tuple[IntArray, IntArray]:
+    """Return the level of its lane on which each spell is drawn, and among how many.
+
+    It is the lowest on which the spell overlaps with none before it. Spells that overlap, and
+    those that overlap with them, are drawn among as many levels as they need together.
+    """
     level, free = np.zeros(len(part), dtype=np.int64), dict[tuple[int, int], float]()
     columns = (part["lane"].to_numpy(), part["start"].to_numpy(), part["stop"].to_numpy())
     for i, (lane, start, stop) in enumerate(zip(*columns, strict=True)):
         while free.get((lane, level[i]), -np.inf) > start + CLOCK:
             level[i] += 1
         free[lane, level[i]] = stop
-    return level
+    until = part.groupby("lane", sort=False)["stop"].cummax().groupby(part["lane"]).shift()
+    cluster = (~(part["start"] < until - CLOCK)).cumsum()
+    n_levels = pd.Series(level, index=part.index).groupby(cluster).transform("max") + 1
+    return level, n_levels.to_numpy(dtype=np.int64)
 
 
 def _gaps(part: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from churnstats.records.tenures import Tenures
 ROUNDING = 1e-12
 # Half a minute in years: a spell that is censored at a time is no longer at risk at that time.
 HAIR = 1e-6
+A_DAY = 1 / 365
 COLUMNS = ["average", "statistic", "years", "conf_low", "conf_high", "n", "n_still_in_post"]
 
 
@@ -138,23 +139,33 @@ def tenure_summary(
 def known_starts(spells: pd.DataFrame) -> pd.DataFrame:
     """Return the spells whose start is known, with ``years, entry_years`` and ``exited``."""
     known = spells[~spells["left_censored"]].copy()
-    known["years"] = known["stop"] - known["start"]
-    known["entry_years"] = known["entry"] - known["start"]
+    known["years"] = _whole(known["stop"] - known["start"])
+    known["entry_years"] = _whole(known["entry"] - known["start"])
     known["exited"] = (~known["right_censored"]).astype("int64")
     return known
+
+
+def _whole(years: pd.Series) -> pd.Series:
+    """Return durations, those within a day or so of whole years as whole years.
+
+    Years have 365 or 366 days: from one 15 August to the next it may be 1.0003 of them.
+    """
+    whole = years.round()
+    return years.mask((years - whole).abs() <= A_DAY, whole)
 
 
 def tenure_survival(known: pd.DataFrame, level: float) -> Result:
     """Return the survival of spells from `known_starts`, clustered by unit if there are several.
 
-    Who is censored at a time is not at risk at that time: spells are half-open, and nobody looked
-    whether the leader stayed.
+    Who is censored at a time is at risk at that time if an exit would have been seen
+    (``stop_watched``), as where dated records are kept until a day. Of a yearly roster's last year
+    nobody knows how it ended, so its holders are not.
     """
     seen, entry = known["years"], known["entry_years"]
     before = np.maximum(seen - HAIR, (seen + entry) / 2)
     several = known["unit_id"].nunique() > 1
     return kaplan_meier(
-        known.assign(seen=seen.where(known["exited"] == 1, before)),
+        known.assign(seen=seen.where((known["exited"] == 1) | known["stop_watched"], before)),
         entry="entry_years",
         exit="seen",
         event="exited",
@@ -176,6 +187,8 @@ def _counts(spells: pd.DataFrame) -> pd.DataFrame:
     events = event_ledger(principals(spells))
     unit = spells["unit_id"]
     left, right = spells["left_censored"], spells["right_censored"]
+    ended = spells.groupby("unit_id")["stop"].cummax().groupby(unit).shift()
+    begun = spells.groupby("unit_id")["start"].shift(-1)
     others = [
         ("units", unit.nunique()),
         ("leaders", spells["leader_id"].nunique()),
@@ -186,9 +199,9 @@ def _counts(spells: pd.DataFrame) -> pd.DataFrame:
         ("spells", len(spells)),
         ("start and end known", int((~left & ~right).sum())),
         ("start unknown (left-censored)", int(left.sum())),
-        ("    of these after a gap", int((left & unit.duplicated()).sum())),
+        ("    of these after a gap", int((left & (spells["start"] > ended + CLOCK)).sum())),
         ("end unknown (right-censored)", int(right.sum())),
-        ("    of these before a gap", int((right & unit.duplicated(keep="last")).sum())),
+        ("    of these before a gap", int((right & (spells["stop"] < begun - CLOCK)).sum())),
         ("entered late", int((spells["entry"] > spells["start"]).sum())),
         ("begun beside a leader in post", int(joins.sum())),
     ]

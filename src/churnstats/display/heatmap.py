@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PENS = ((PALETTE[1], "-"), (PALETTE[3], (0, (2.2, 1.1))), (INK, (0, (0.8, 0.8))))
 BLANK = "#eceff1"
 MAX_GROUPS, MAX_YEARS = 60, 40
+# Inches of a row, of what is around the rows and of a legend. Beside fewer rows than these a scale
+# is too long: the numbers in the cells stand for it.
+CELL, AROUND, LEGEND, LOW = 0.32, 0.85, 0.3, 6
 
 
 def heatmap_figure(
@@ -36,6 +39,7 @@ def heatmap_figure(
     title, subtitle : str
     label : str
         What the shares are; they are written in percent into cells, unless there are too many.
+        Pictures of few groups have the numbers and no scale of colours.
 
     Examples
     --------
@@ -57,7 +61,7 @@ def heatmap_figure(
     )
     percent = 100 * share.to_numpy(dtype=float)
     width = max(6.0, 1.7 + 0.34 * years.size)
-    figure, (ax,) = new_figure(width, 1.9 + 0.27 * len(groups))
+    figure, (ax,) = new_figure(width)
     ax.grid(visible=False)
     ax.set_facecolor(BLANK)
     known = percent[np.isfinite(percent)]
@@ -68,16 +72,18 @@ def heatmap_figure(
         np.ma.masked_invalid(percent), cmap=ramp, vmin=0.0, vmax=top, edgecolors="white",
         linewidth=1.0,
     )  # fmt: skip
-    if len(groups) <= MAX_GROUPS and years.size <= MAX_YEARS:
+    has_scale = len(groups) >= LOW
+    if not has_scale or (len(groups) <= MAX_GROUPS and years.size <= MAX_YEARS):
         _numbers(ax, percent, years, top)
     handles = _frames(ax, data, groups, marks)
     if known.size < percent.size:
         handles.append(Patch(facecolor=BLANK, edgecolor=SOFT, linewidth=0.6, label="no share"))
-    _axes(ax, groups, years)
-    bar = figure.colorbar(mesh, ax=ax, fraction=0.025, pad=0.012, aspect=14)
-    bar.set_label(label, fontsize=8)
-    bar.ax.tick_params(labelsize=8, length=2, colors=INK)
-    bar.outline.set_visible(False)
+    _axes(ax, groups, years, "" if has_scale else label)
+    if has_scale:
+        bar = figure.colorbar(mesh, ax=ax, fraction=0.025, pad=0.012, aspect=14)
+        bar.set_label(label, fontsize=8)
+        bar.ax.tick_params(labelsize=8, length=2, colors=INK)
+        bar.outline.set_visible(False)
     ax.set_title(title, fontsize=11, loc="left", color=INK)
     ax.set_title(subtitle, fontsize=8, loc="right", color=INK)
     if handles:
@@ -85,6 +91,7 @@ def heatmap_figure(
             handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8,
             frameon=False,
         )  # fmt: skip
+    figure.set_figheight(AROUND + LEGEND * bool(handles) + CELL * len(groups))
     return figure
 
 
@@ -116,7 +123,7 @@ def _frames(ax: Axes, data: pd.DataFrame, groups: list[str], marks: Sequence[str
     return handles
 
 
-def _axes(ax: Axes, groups: list[str], years: np.ndarray) -> None:
+def _axes(ax: Axes, groups: list[str], years: np.ndarray, label: str) -> None:
     every = 1 if years.size <= MAX_YEARS else 5
     shown = years[::every] if every == 1 else years[years % every == 0]
     ax.set_xticks(shown, [str(y) for y in shown])
@@ -124,6 +131,8 @@ def _axes(ax: Axes, groups: list[str], years: np.ndarray) -> None:
     ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.set_xlim(years[0] - 0.5, years[-1] + 0.5)
     ax.tick_params(length=0, labelsize=8)
+    told = f"\n(in each cell: {label[0].lower()}{label[1:]})" if label else ""
+    ax.set_xlabel("School year, by its spring" + told, fontsize=9)
     for side in ("left", "bottom"):
         ax.spines[side].set_color(SOFT)
         ax.spines[side].set_visible(False)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 # Neighbours differ in lightness too; a leader who comes back has the colour of the first time.
 SHADES = ("#1f5f8b", "#a9c5d8", "#5d92b5", "#d5e1e9", "#3b769e", "#86aec8")
 DARK = {"#1f5f8b", "#5d92b5", "#3b769e"}
-VACANT = PALETTE[1]
+VACANT, CLOSED = PALETTE[1], "x"
 HEIGHT, MAX_WIDTH, LANE = 0.66, 18.0, 0.25
 DIGIT, ARROW = 0.075, 0.09
+# Size of the digits by the number of bars that a lane holds at a time; none in lower bars.
+DIGIT_SIZES = {1: 6.5, 2: 4.8}
 
 
 def swimlane_figure(
@@ -31,8 +33,9 @@ def swimlane_figure(
     ----------
     bars : DataFrame
         Columns lane (position in ``lanes``), level (within the lane, 0 but for shared posts),
-        number (of the leader in the lane, from 1), start, entry, stop, left_open, right_open,
-        is_interim, is_change, is_date_known.
+        n_levels (among which the lane is divided there), number (of the leader in the lane, from
+        1), start, entry, stop, left_open, right_open, is_closed (the unit ends), is_interim,
+        is_change, is_date_known.
     gaps : DataFrame
         Columns lane, start, stop, is_vacant: time between bars, empty or not observed.
     lanes : list of str
@@ -42,10 +45,10 @@ def swimlane_figure(
     --------
     >>> import pandas as pd
     >>> bars = pd.DataFrame({
-    ...     "lane": 0, "level": 0, "number": [1, 2], "start": [2010.0, 2013.0],
+    ...     "lane": 0, "level": 0, "n_levels": 1, "number": [1, 2], "start": [2010.0, 2013.0],
     ...     "entry": [2010.0, 2013.0], "stop": [2013.0, 2015.0], "left_open": [True, False],
-    ...     "right_open": [False, True], "is_interim": False, "is_change": [False, True],
-    ...     "is_date_known": True})
+    ...     "right_open": [False, True], "is_closed": False, "is_interim": False,
+    ...     "is_change": [False, True], "is_date_known": True})
     >>> gaps = pd.DataFrame(columns=["lane", "start", "stop", "is_vacant"])
     >>> figure = swimlane_figure(bars, gaps, ["unit 1"], "Who led when", "")
     """
@@ -74,9 +77,8 @@ def swimlane_figure(
 
 
 def _placed(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return the bars with their middle and height: those of a shared post halve the lane."""
-    n_levels = bars.groupby("lane")["level"].transform("max") + 1
-    height = HEIGHT / n_levels
+    """Return the bars with their middle and height: those who share a post share the lane."""
+    height = HEIGHT / bars["n_levels"]
     middle = bars["lane"] - HEIGHT / 2 + (bars["level"] + 0.5) * height
     return bars.assign(middle=middle.round(9), height=height)
 
@@ -109,30 +111,33 @@ def _gaps(ax: Axes, gaps: pd.DataFrame) -> None:
 
 
 def _numbers(ax: Axes, bars: pd.DataFrame, per_inch: float) -> None:
-    """Write the leader's number into each bar that is long enough for it."""
+    """Write the leader's number into each bar that is long and high enough for it."""
+    size = bars["n_levels"].map(DIGIT_SIZES).to_numpy(dtype=float)
     left, right = (bars[c].to_numpy(dtype=float) for c in ("entry", "stop"))
     lane, number = bars["middle"].to_numpy(dtype=float), bars["number"].to_numpy(dtype=int)
     interim = bars["is_interim"].to_numpy(dtype=bool)
     for i, text in enumerate(number.astype(str)):
-        if right[i] - left[i] < DIGIT * (len(text) + 1) * per_inch:
+        if not right[i] - left[i] >= DIGIT * (len(text) + 1) * per_inch or np.isnan(size[i]):
             continue
         dark = SHADES[(number[i] - 1) % len(SHADES)] in DARK and not interim[i]
         back = {"facecolor": "white", "edgecolor": "none", "pad": 0.6} if interim[i] else None
         ax.text(
-            (left[i] + right[i]) / 2, lane[i], text, ha="center", va="center", fontsize=6.5,
-            color="white" if dark else INK, bbox=back,
+            (left[i] + right[i]) / 2, lane[i], text, ha="center", va="center_baseline",
+            fontsize=size[i], color="white" if dark else INK, bbox=back,
         )  # fmt: skip
 
 
 def _ends(ax: Axes, bars: pd.DataFrame, reach: float) -> None:
-    """Point out of the bars whose start, or end, lies where nobody looked."""
-    for column, end, sign, marker in (
-        ("left_open", "entry", -1, "<"),
-        ("right_open", "stop", 1, ">"),
+    """Point out of the bars whose start, or end, lies where nobody looked; cross closed units."""
+    for column, end, sign, marker, size in (
+        ("left_open", "entry", -1, "<", 3.2),
+        ("right_open", "stop", 1, ">", 3.2),
+        ("is_closed", "stop", 1, CLOSED, 4.2),
     ):
         part = bars[bars[column]]
         x = part[end].to_numpy(dtype=float) + sign * reach / 2
-        ax.plot(x, part["middle"], marker, color=INK, markersize=3.2, linestyle="none", zorder=5)
+        ax.plot(x, part["middle"], marker, color=INK, markersize=size, markeredgewidth=1.1,
+                linestyle="none", zorder=5)  # fmt: skip
 
 
 def _changes(ax: Axes, bars: pd.DataFrame) -> None:
@@ -185,6 +190,11 @@ def _legend(bars: pd.DataFrame, gaps: pd.DataFrame) -> list[Artist]:
             bool((bars["left_open"] | bars["right_open"]).any()),
             Line2D([], [], color=INK, marker=">", markersize=4, linestyle="none",
                    label="goes on where nobody looked"),
+        ),
+        (
+            bool(bars["is_closed"].any()),
+            Line2D([], [], color=INK, marker=CLOSED, markersize=4.2, markeredgewidth=1.1,
+                   linestyle="none", label="ends with its unit"),
         ),
         (
             bool((bars["entry"] > bars["start"]).any()),

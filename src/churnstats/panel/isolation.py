@@ -35,7 +35,8 @@ class Grid:
     starts : (U, T) bool array
         Known starts of units' first leaders: changes whose predecessor is not known.
     observed : (U, T) bool array
-        Whether the unit's post was under observation for most of the year.
+        Whether the unit's post was under observation for most of the year, and the transition
+        into it is not set to unknown.
     empty : (U, T) bool array
         Whether the post stood empty for longer than anybody led.
     row : (U, T) integer array
@@ -107,7 +108,8 @@ def isolation_table(panel: Panel, windows: Sequence[tuple[int, int]] = WINDOWS) 
     These are the rules of `Stacked`: two changes of a unit in one school year are one, the known
     start of a unit's first leader counts as a change in the windows of others, a year without a
     leader right before the change belongs to it and any other one spoils a window, and years in
-    which nobody looked for more than half of the time are not under observation. `Stacked` asks
+    which nobody looked for more than half of the time are not under observation, nor are those
+    into which the transition was set to unknown (`mask_transitions`). `Stacked` asks
     besides for outcomes in all years, and for stayers.
 
     Examples
@@ -149,6 +151,11 @@ def unit_year_grid(panel: Panel) -> Grid:
     empty, observed = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     empty[u, year - first] = frame["leader_id"].isna().to_numpy()
     observed[u, year - first] = (frame["observed_share"] >= MOST_OF_THE_YEAR).to_numpy()
+    if panel.masked is not None:
+        unknown = panel.masked
+        observed[_cells(units, first, shape, unknown["unit_id"], unknown["school_year_end"])] = (
+            False
+        )
     changes, undated = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     events = panel.events
     at = _cells(units, first, shape, events["unit_id"], events["school_year_end"])

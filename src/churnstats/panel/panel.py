@@ -11,12 +11,20 @@ import pandas as pd
 from churnstats.core.errors import SpecError
 from churnstats.core.issues import raise_faults
 from churnstats.core.provenance import RowLedger
-from churnstats.panel.events import count_moves, event_ledger, turnover_flags
+from churnstats.panel.events import (
+    EVENT_RULES,
+    EventRules,
+    count_moves,
+    event_ledger,
+    turnover_flags,
+)
 from churnstats.panel.exposure import exposures, holders, observed_stretches
+from churnstats.panel.origins import successor_origins
 from churnstats.panel.shares import principals
 from churnstats.records.ingest import row_fault
 from churnstats.records.outcomes import Outcomes
 from churnstats.records.tenures import Tenures
+from churnstats.records.units.units import Units
 
 UnknownUnits = Literal["error", "drop"]
 KEY = ["unit_id", "school_year_end"]
@@ -49,6 +57,9 @@ class Panel:
     role : str
     measures : tuple of str
     ledger : RowLedger
+    masked : DataFrame, optional
+        ``unit_id, school_year_end`` of years into which the transition was set to unknown: no
+        window of years may hold one.
     """
 
     frame: pd.DataFrame
@@ -59,6 +70,7 @@ class Panel:
     role: str
     measures: tuple[str, ...]
     ledger: RowLedger
+    masked: pd.DataFrame | None = None
 
     @classmethod
     def build(
@@ -68,6 +80,8 @@ class Panel:
         *,
         role: str | None = None,
         unknown_units: UnknownUnits = "error",
+        units: Units | None = None,
+        event_rules: EventRules = EVENT_RULES,
     ) -> Panel:
         """Build the panel of one role.
 
@@ -81,6 +95,10 @@ class Panel:
         unknown_units : {"error", "drop"}
             What outcomes of units without a tenure record are: a fault, or rows to leave out
             and count.
+        units : Units, optional
+            What units belong to: a successor from the unit's parent is internal then.
+        event_rules : EventRules
+            What summer, planned, the types of exits and successors from outside are.
 
         Returns
         -------
@@ -109,6 +127,8 @@ class Panel:
         frame = frame.merge(moves, on=KEY, how="left", validate="1:1")
         frame[["n_entries", "n_exits"]] = frame[["n_entries", "n_exits"]].fillna(0).astype("int64")
         frame = pd.concat([frame, turnover_flags(frame)], axis=1)
+        events = event_ledger(spells, calendar=tenures.calendar, rules=event_rules)
+        events = successor_origins(events, tenures.frame, units=units, rules=event_rules)
         ledger = tenures.ledger.step(
             f"spells of role {spells['role'].iloc[0]}",
             "spells",
@@ -123,7 +143,7 @@ class Panel:
             measures, ledger = outcomes.measures, ledger + outcomes.ledger + step
         return cls(
             frame,
-            event_ledger(line),
+            events,
             exposure,
             spells,
             line,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from churnstats.core.calendar import CLOCK
 from churnstats.core.provenance import RowLedger
-from churnstats.core.types import FloatArray
+from churnstats.core.types import FloatArray, IntArray
 from churnstats.panel.exposure import observed_stretches
 from churnstats.panel.panel import Panel
 from churnstats.records.programs import Clock, Programs
@@ -25,7 +25,9 @@ class RiskRows:
         One row a program and school year at risk: ``program_id, unit_id, initiative_id,
         adoption_order, school_year_end, entry_years, exit_years`` (program age, missing where
         adoption was not seen), ``event, end_reason, sponsor_id, holder_id, champion_gone,
-        years_since_change``. All that is said of leaders holds at the row's start.
+        years_since_change, elapsed_tenure_years, n_changes, age_at_change_years,
+        n_other_programs``. All that is said of leaders and of other programs holds at the row's
+        start.
     ledger : RowLedger
     """
 
@@ -58,7 +60,20 @@ def program_rows(programs: Programs, panel: Panel, clock: Clock = "formal") -> R
         where the post stands empty, and missing where nobody looked, there is no sponsor, or the
         sponsor's role is another than the panel's.
         ``years_since_change`` is the time since the holder's start, missing where that is
-        unknown.
+        unknown; ``elapsed_tenure_years`` is the time since the start of the holder's spell, which
+        began earlier where the holder shared the post before it became theirs.
+        ``n_changes`` counts the changes of leader after the adoption and up to the row's start,
+        and ``age_at_change_years`` is the program's age at the last of them, missing where there
+        was none or its date is not known. Both are missing where adoption was not seen or the
+        post was not watched all the time since.
+        ``n_other_programs`` counts the other programs of the unit that formally run and are under
+        observation, on either clock.
+
+    Notes
+    -----
+    Values come from what began or ended up to the row's start. Whether an empty post counts as
+    watched rests on the records going on: it does if a later spell begins in sight, and after the
+    last spell of a unit nobody is known to have looked.
 
     Examples
     --------
@@ -68,7 +83,7 @@ def program_rows(programs: Programs, panel: Panel, clock: Clock = "formal") -> R
     >>> int(rows.frame["event"].sum())
     9950
     """
-    known = programs.frame["unit_id"].isin(panel.frame["unit_id"]).to_numpy()
+    known = programs.frame["unit_id"].isin(panel.frame["unit_id"].unique()).to_numpy()
     spells = programs.spells(clock)
     ledger = programs.ledger.step(
         "programs of units in the panel",
@@ -80,14 +95,10 @@ def program_rows(programs: Programs, panel: Panel, clock: Clock = "formal") -> R
     table = spells[known]
     if clock == "practice":
         table, ledger = _practised(table, ledger)
-    rows = _yearly(table.reset_index(drop=True))
+    rows = yearly(table.reset_index(drop=True))
     begin = rows["begin"].to_numpy(dtype=float)
     adopted = rows["start"].mask(rows["left_censored"].astype(bool))
-    holder = _holder_at(panel.spells, rows["unit_id"], begin)
-    sponsor = rows["sponsor_id"]
-    gone = pd.Series(holder["leader_id"].to_numpy() != sponsor.to_numpy(), dtype="Float64")
-    other_post = rows["sponsor_role"].notna() & (rows["sponsor_role"] != panel.role)
-    unknown = sponsor.isna().to_numpy() | ~holder["observed"].to_numpy() | other_post.to_numpy()
+    holder = holder_at(panel, rows["unit_id"], begin)
     frame = pd.DataFrame(
         {
             "program_id": rows["program_id"],
@@ -99,10 +110,13 @@ def program_rows(programs: Programs, panel: Panel, clock: Clock = "formal") -> R
             "exit_years": np.round(rows["end"] - adopted, 9),
             "event": rows["event"],
             "end_reason": rows["end_reason"].where(rows["event"] == 1),
-            "sponsor_id": sponsor,
+            "sponsor_id": rows["sponsor_id"],
             "holder_id": holder["leader_id"],
-            "champion_gone": gone.mask(pd.Series(unknown)).astype(float),
+            "champion_gone": champion_gone(rows, holder, panel.role),
             "years_since_change": begin - holder["start"].to_numpy(dtype=float),
+            "elapsed_tenure_years": begin - holder["spell_start"].to_numpy(dtype=float),
+            **_changes_since(panel.events, rows["unit_id"], adopted, begin, holder),
+            "n_other_programs": _others(programs.frame, rows, begin),
         }
     )
     return RiskRows(frame, ledger.step("risk rows", "program-years", len(frame), len(frame)))
@@ -124,8 +138,20 @@ def _practised(table: pd.DataFrame, ledger: RowLedger) -> tuple[pd.DataFrame, Ro
     )
 
 
-def _yearly(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a program and school year between entry and stop."""
+def yearly(table: pd.DataFrame) -> pd.DataFrame:
+    """Cut spells at the turns of school years.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Spells with entry, stop and right_censored.
+
+    Returns
+    -------
+    DataFrame
+        One row a spell and school year between entry and stop: its columns and
+        ``school_year_end, begin, end, event``; ``event`` is 1 where the spell ends in the row.
+    """
     entry, stop = table["entry"].to_numpy(dtype=float), table["stop"].to_numpy(dtype=float)
     first = np.floor(entry + CLOCK).astype(np.int64)
     count = np.ceil(stop - CLOCK).astype(np.int64) - first
@@ -142,9 +168,23 @@ def _yearly(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _holder_at(spells: pd.DataFrame, unit: pd.Series, time: FloatArray) -> pd.DataFrame:
-    """Return leader_id and start of the spell that holds at each time, and whether one looked."""
-    asked = pd.DataFrame({"unit_id": unit.to_numpy(), "time": time, "row": np.arange(time.size)})
+def holder_at(panel: Panel, unit: pd.Series, time: FloatArray) -> pd.DataFrame:
+    """Return who holds the post of each unit at each time.
+
+    Parameters
+    ----------
+    panel : Panel
+    unit, time : Series, array
+        As many units as times.
+
+    Returns
+    -------
+    DataFrame
+        ``leader_id, start`` (since when they are the holder), ``spell_start``, both missing where
+        unknown, ``observed`` (whether one looked) and ``observed_since``.
+    """
+    units = unit.astype("str").array
+    asked = pd.DataFrame({"unit_id": units, "time": time, "row": np.arange(time.size)})
     asked = asked.sort_values("time", kind="stable")
 
     def latest(table: pd.DataFrame, since: str) -> pd.DataFrame:
@@ -152,15 +192,89 @@ def _holder_at(spells: pd.DataFrame, unit: pd.Series, time: FloatArray) -> pd.Da
         found = pd.merge_asof(asked, begun, left_on="time", right_on="from_", by="unit_id")
         return found.sort_values("row", ignore_index=True)
 
-    columns = ["unit_id", "leader_id", "start", "stop", "entry", "left_censored"]
+    spells = panel.principals
+    columns = ["unit_id", "leader_id", "spell_id", "start", "stop", "entry", "left_censored"]
     spell = latest(spells[columns], "entry")
     stretch = latest(observed_stretches(spells), "first")
     holds = (spell["stop"] > spell["time"] + CLOCK).to_numpy()
     known = ~spell["left_censored"].eq(True).to_numpy(dtype=bool)
+    whole = panel.spells.set_index("spell_id")
+    begun = whole["start"].mask(whole["left_censored"].astype(bool))
+    observed = (stretch["last"] > stretch["time"] + CLOCK).to_numpy()
     return pd.DataFrame(
         {
             "leader_id": spell["leader_id"].where(holds),
             "start": spell["start"].where(holds & known),
-            "observed": (stretch["last"] > stretch["time"] + CLOCK).to_numpy(),
+            "spell_start": spell["spell_id"].map(begun).where(holds),
+            "observed": observed,
+            "observed_since": stretch["first"].where(observed),
         }
     )
+
+
+def champion_gone(rows: pd.DataFrame, holder: pd.DataFrame, role: str) -> pd.Series:
+    """Return 1 where the sponsor does not hold the post, 0 where they do, else missing.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Programs with sponsor_id and sponsor_role.
+    holder : DataFrame
+        From `holder_at`, row by row.
+    role : str
+        The post.
+    """
+    sponsor = rows["sponsor_id"]
+    gone = pd.Series(holder["leader_id"].to_numpy() != sponsor.to_numpy(), dtype="Float64")
+    other_post = rows["sponsor_role"].notna() & (rows["sponsor_role"] != role)
+    unknown = sponsor.isna().to_numpy() | ~holder["observed"].to_numpy() | other_post.to_numpy()
+    return gone.mask(pd.Series(unknown)).astype(float)
+
+
+def _changes_since(
+    events: pd.DataFrame,
+    unit: pd.Series,
+    adopted: pd.Series,
+    begin: FloatArray,
+    holder: pd.DataFrame,
+) -> dict[str, pd.Series]:
+    """Return how many changes lie between adoption and each row's start, and age at the last."""
+    order = events.sort_values(["unit_id", "start"], kind="stable", ignore_index=True)
+    units = pd.Index(order["unit_id"].unique())
+    of_event, of_row = units.get_indexer(order["unit_id"]), units.get_indexer(unit)
+    time = order["start"].to_numpy(dtype=float)
+    upto = _n_upto(of_event, time, of_row, begin)
+    before = _n_upto(of_event, time, of_row, adopted.fillna(-np.inf).to_numpy(dtype=float))
+    watched = (holder["observed_since"] <= adopted + CLOCK).to_numpy(dtype=bool)
+    some = watched & (upto > before)
+    at = np.where(some, np.searchsorted(of_event, of_row) + upto - 1, -1)
+    last = order["start"].where(order["is_date_known"]).reindex(at).reset_index(drop=True)
+    return {
+        "n_changes": pd.Series(upto - before).astype("Int64").where(watched),
+        "age_at_change_years": (last - adopted).round(9),
+    }
+
+
+def _others(programs: pd.DataFrame, rows: pd.DataFrame, begin: FloatArray) -> IntArray:
+    """Return how many programs of the unit run at each row's start, without the row's own."""
+    units = pd.Index(programs["unit_id"].unique())
+    of_program, of_row = (units.get_indexer(t["unit_id"]) for t in (programs, rows))
+    begun, ended = (
+        _n_upto(of_program, programs[c].to_numpy(dtype=float), of_row, begin)
+        for c in ("entry", "stop")
+    )
+    own_stop = rows["program_id"].map(programs.set_index("program_id")["stop"]).astype(float)
+    return np.asarray(begun - ended - (own_stop > begin + CLOCK).to_numpy(dtype=np.int64))
+
+
+def _n_upto(
+    group: IntArray, time: FloatArray, asked_group: IntArray, asked: FloatArray
+) -> IntArray:
+    """Return how many times of its group lie at or before each time that is asked for."""
+    n = group.size
+    groups, times = np.r_[group, asked_group], np.r_[time, asked + CLOCK]
+    is_asked = np.arange(groups.size) >= n
+    order = np.lexsort([is_asked, times, groups])
+    upto = np.empty(order.size, dtype=np.int64)
+    upto[order] = np.cumsum(~is_asked[order])
+    return np.asarray(upto[n:] - np.searchsorted(np.sort(group), asked_group))

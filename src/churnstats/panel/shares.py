@@ -108,11 +108,17 @@ def principals(spells: pd.DataFrame) -> pd.DataFrame:
     same = (cut["spell"] == cut["spell"].shift()) & (cut["begin"] <= cut["end"].shift() + CLOCK)
     stretch = (~same).cumsum()
     found = cut.groupby(stretch).agg(
-        spell=("spell", "first"), begin=("begin", "first"), end=("end", "last")
+        unit=("unit", "first"),
+        spell=("spell", "first"),
+        begin=("begin", "first"),
+        end=("end", "last"),
     )
     made = several.iloc[found["spell"].to_numpy()].reset_index(drop=True)
     begin, end = found["begin"].to_numpy(), found["end"].to_numpy()
     from_start = np.abs(begin - made["entry"].to_numpy(dtype=float)) <= CLOCK
+    before = found["end"].groupby(found["unit"]).shift().to_numpy()
+    # who entered observation late may have begun while another was the principal in view
+    from_start &= ~(made["start"].to_numpy(dtype=float) < before - CLOCK)
     to_stop = np.abs(end - made["stop"].to_numpy(dtype=float)) <= CLOCK
     made["start"] = made["start"].where(from_start, begin)
     made["entry"], made["stop"] = begin, end

@@ -12,6 +12,7 @@ from churnstats.core.calendar import SchoolCalendar
 from churnstats.core.errors import SpecError
 from churnstats.core.issues import raise_faults
 from churnstats.core.types import Columns
+from churnstats.panel.events import undated
 from churnstats.panel.panel import Panel
 from churnstats.records.ingest import conform, row_fault, source_name
 from churnstats.schemas.contract import load_contract
@@ -278,9 +279,7 @@ def mask_transitions(
     frame["turnover_lag"] = frame["turnover_lag"].mask(later.isin(reason.index))
     frame["turnover_lead"] = frame["turnover_lead"].mask(sooner.isin(reason.index))
     place = [_group_of(events["unit_id"], groups), events["school_year_end"]]
-    unsure = pd.MultiIndex.from_arrays(place).isin(reason.index)
-    events["is_date_known"] &= ~unsure
-    events["vacancy_years"] = events["vacancy_years"].mask(unsure)
+    events = undated(events, pd.MultiIndex.from_arrays(place).isin(reason.index))
     n_known = int(known.sum())
     ledger = panel.ledger.step(
         "transitions set to unknown",
@@ -289,4 +288,7 @@ def mask_transitions(
         n_known - len(why.dropna()),
         lost,
     )
-    return replace(panel, frame=frame, events=events, ledger=ledger)
+    masked = frame.loc[later.isin(reason.index), ["unit_id", "school_year_end"]]
+    before = [] if panel.masked is None else [panel.masked]
+    every = pd.concat([*before, masked]).drop_duplicates(ignore_index=True)
+    return replace(panel, frame=frame, events=events, ledger=ledger, masked=every)

@@ -16,7 +16,7 @@ from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.records import rules as spell_rules
 from churnstats.records.cells import moment
 from churnstats.records.ingest import Conformed, row_fault
-from churnstats.records.interim import InterimRules
+from churnstats.records.interim import InterimRules, by_share, said_by_titles
 from churnstats.records.seats import same_as_before
 
 Ends: TypeAlias = Literal["exit", "contract"]
@@ -127,7 +127,7 @@ def join(frame: pd.DataFrame, source: pd.DataFrame, rules: AssignmentRules) -> J
     opens = ~same_as_before(person) | (gap > rules.max_gap_days / DAYS_A_YEAR + CLOCK)
     at = np.flatnonzero(opens)
     known = np.where(opens, start, np.r_[np.nan, reach[:-1]][: len(frame)])
-    spells = _spells(frame, at, reach, reach - np.maximum(start, known))
+    spells = _spells(frame, at, reach, reach - np.maximum(start, known), rules)
     issues = IssueLog()
     for fault in row_fault(
         "joined_rows",
@@ -170,7 +170,7 @@ def _running_max(values: FloatArray, group: IntArray) -> FloatArray:
 
 
 def _spells(
-    frame: pd.DataFrame, at: IntArray, reach: FloatArray, added: FloatArray
+    frame: pd.DataFrame, at: IntArray, reach: FloatArray, added: FloatArray, rules: AssignmentRules
 ) -> pd.DataFrame:
     """Return one row a spell: its first row, with the end and the flags of what ends last.
 
@@ -185,6 +185,7 @@ def _spells(
     for column in (
         "right_censored",
         "exit_reason",
+        "announced",
         "title",
         "interim",
         "interim_basis",
@@ -195,8 +196,22 @@ def _spells(
     fte = frame["fte"].fillna(1.0).to_numpy(dtype=float)
     share = np.add.reduceat(fte * time, at) / np.add.reduceat(added, at)
     spells["fte"] = np.minimum(share, 1.0)
+    if rules.interim.by_title:
+        _by_titles(spells, frame, at)
     spells["n_assignments"] = np.diff(np.r_[at, len(frame)])
     return spells
+
+
+def _by_titles(spells: pd.DataFrame, frame: pd.DataFrame, at: IntArray) -> None:
+    """Say of spells of which the source does not whether all their titles say interim."""
+    said = said_by_titles(frame["title"])
+    told = np.add.reduceat((~np.isnan(said)).astype(float), at)
+    share = np.add.reduceat(np.nan_to_num(said), at)
+    interim, basis, _ = by_share(np.where(told > 0, share / np.where(told > 0, told, 1.0), np.nan))
+    given = spells["interim"].notna().to_numpy()
+    spells["interim"] = spells["interim"].where(given, pd.Series(interim, spells.index))
+    basis.index = spells.index
+    spells["interim_basis"] = spells["interim_basis"].where(given, basis)
 
 
 def _contract_ends(spells: pd.DataFrame, source: pd.DataFrame) -> tuple[pd.DataFrame, IssueLog]:
@@ -206,15 +221,21 @@ def _contract_ends(spells: pd.DataFrame, source: pd.DataFrame) -> tuple[pd.DataF
     followed = np.r_[same_as_before(post)[1:], False][: len(spells)]
     following = np.where(followed, np.r_[start[1:], np.nan][: len(spells)], np.nan)
     cut = followed & (following < stop - CLOCK) & (following > start + CLOCK)
-    open_ = ~followed
     made = spells.copy()
     made["stop"] = np.where(cut, following, stop)
     made["stop_latest"] = np.where(following > stop + CLOCK, following, np.nan)
-    made["right_censored"] = spells["right_censored"].to_numpy(dtype=bool) & ~cut | open_
+    lapsed = ~cut & ~spells["right_censored"].to_numpy(dtype=bool) & ~(following <= stop + CLOCK)
+    made["right_censored"] = spells["right_censored"].to_numpy(dtype=bool) & ~cut | lapsed
+    made["stop_watched"] = ~lapsed
     issues = IssueLog()
     findings: tuple[tuple[str, str, BoolArray, str], ...] = (
         ("contract_cut", "contracts run on when the next leader begins", cut, "ended there"),
-        ("contract_open", "contracts end and nobody follows", open_, "right-censored there"),
+        (
+            "contract_open",
+            "contracts end, and nobody follows at once",
+            lapsed,
+            "right-censored there",
+        ),
     )
     for rule, message, mark, action in findings:
         shown = source.loc[spells.index]

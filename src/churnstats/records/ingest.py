@@ -6,6 +6,7 @@ Faults are collected, not raised: callers add their own and raise all of them on
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,6 +28,9 @@ from churnstats.schemas.checks import broken_rules
 from churnstats.schemas.contract import Contract, Field
 
 MAX_COLUMNS_SHOWN = 30
+# Ids of people that look like names are not shown: several words, or words and a comma.
+PERSONS = ("leader_id", "sponsor_id", "champion_id")
+NAME = re.compile(r"[^\W\d_]+[.,]?\s+[^\W\d_]+|[^\W\d_]{2,},")
 
 
 Partner: TypeAlias = Callable[[int], int]
@@ -47,17 +51,19 @@ def describe_rows(
     shown = [c for c in columns if c in frame.columns]
     word, rows = frame.index.name, []
     for i in np.flatnonzero(bad)[:MAX_ROWS_SHOWN]:
-        row = ", ".join(f"{c}={_show(frame[c].iloc[i])}" for c in shown)
+        row = ", ".join(f"{c}={_show(frame[c].iloc[i], c in PERSONS)}" for c in shown)
         row = ": ".join(filter(None, (f"{word} {frame.index[i]}", row))) if word else row
         rows.append(row if partner is None else f"{row}; see {word} {frame.index[partner(i)]}")
     return tuple(rows)
 
 
-def _show(value: Any) -> str:
+def _show(value: Any, is_person: bool) -> str:
     if isinstance(value, (float, np.floating)) and np.isfinite(value):
         return f"{value:.10g}"
     if np.ndim(value) == 0 and pd.isna(value):
         return "(missing)"
+    if is_person and NAME.search(str(value)):
+        return "(a name, not shown)"
     return str(value).removesuffix(" 00:00:00")[:80] or "(empty)"
 
 
@@ -418,7 +424,7 @@ def _likely(values: pd.Series, allowed: tuple[str, ...]) -> str:
     asked = []
     for value in values.drop_duplicates().head(MAX_ROWS_SHOWN):
         close = get_close_matches(str(value).lower(), allowed, n=1, cutoff=0.75)
-        asked += [f"did you mean '{near}' for '{_show(value)}'?" for near in close]
+        asked += [f"did you mean '{near}' for '{_show(value, is_person=False)}'?" for near in close]
     return "; " + " ".join(asked) if asked else ""
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from churnstats.core.calendar import CLOCK
 from churnstats.core.errors import SpecError
+from churnstats.core.types import BoolArray, FloatArray
 
 TITLE = r"(?i)\b(?:interim|acting|temporary|pro[ -]tem(?:pore)?)\b"
 
@@ -21,7 +22,7 @@ class InterimRules:
     ----------
     by_title : bool
         The title says "interim", "acting", "temporary" or "pro tem"; another title says that the
-        holder is not.
+        holder is not. Who had both in one spell is not, and listed.
     by_dates : bool
         Spells that begin after the first day of a school year and end by its last.
     shorter_than_years : float, optional
@@ -40,6 +41,32 @@ class InterimRules:
     def __post_init__(self) -> None:
         if self.shorter_than_years is not None and not self.shorter_than_years > 0:
             raise SpecError("shorter_than_years", f"{self.shorter_than_years} is no length")
+
+
+def said_by_titles(title: pd.Series) -> FloatArray:
+    """Return 1 for titles that say interim, 0 for others and NaN where there is none."""
+    if title.isna().all():
+        return np.full(len(title), np.nan)
+    number, titles = pd.factorize(title)
+    says = pd.Series(titles, dtype="str").str.contains(TITLE).to_numpy(dtype=float)
+    return np.where(number < 0, np.nan, np.append(says, np.nan)[number])
+
+
+def by_share(share: FloatArray) -> tuple[pd.arrays.BooleanArray, pd.Series, BoolArray]:
+    """Return who is interim by the share of a spell whose titles say so: all of it, or not.
+
+    Returns
+    -------
+    interim, basis : arrays
+        Missing where no row of the spell has a title.
+    mixed : array of bool
+        Part of the spell was interim.
+    """
+    told = ~np.isnan(share)
+    interim = pd.array(share >= 1 - CLOCK, dtype="boolean")
+    interim[~told] = pd.NA
+    basis = pd.Series("title", index=range(share.size), dtype="str").where(told)
+    return interim, basis, told & (share > CLOCK) & (share < 1 - CLOCK)
 
 
 def mark_interim(frame: pd.DataFrame, rules: InterimRules) -> pd.DataFrame:
@@ -62,7 +89,7 @@ def mark_interim(frame: pd.DataFrame, rules: InterimRules) -> pd.DataFrame:
         ("length", known & np.isfinite(length), stop - start < length - CLOCK),
     ]
     for name, applies, says in tests:
-        open_ = applies & ((basis == "unknown") | _denied(interim, basis))
+        open_ = applies & ((basis == "unknown") | (_denied(interim, basis) & (basis != name)))
         take = open_ & ((basis == "unknown") | says)
         interim[take] = says[take]
         basis[take] = name

@@ -14,7 +14,7 @@ from churnstats.core.issues import IssueLog
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, IntArray
 from churnstats.records.ingest import Partner, row_fault
-from churnstats.records.interim import InterimRules
+from churnstats.records.interim import InterimRules, by_share
 from churnstats.records.runs import (
     Runs,
     Years,
@@ -51,7 +51,9 @@ class RosterRules:
     Parameters
     ----------
     max_gap_years : int
-        Missing years up to which the same holder on both sides is taken to have stayed.
+        Missing years up to which the same holder on both sides is taken to have stayed. Gaps
+        between two holders stay open, so bridging keeps stayers and not changers: it makes
+        tenures look longer.
     snapshots : {"last", "first", "dated"}
         Which of several snapshots of one school year counts; or, with ``"dated"``, all of them:
         a handover between two is dated at the later one.
@@ -243,7 +245,12 @@ def roster_to_spells(
         },
     )
     ledger = ledger.step("spells", "spells", runs.post.size, runs.post.size)
-    return RosterSpells(_spell_frame(runs, frame), log.issues, ledger)
+    spells = _spell_frame(runs, frame)
+    if rules.interim.by_title:
+        spells["interim"], spells["interim_basis"], mixed = by_share(runs.interim)
+        log.add("interim_in_part", "a leader's title says interim in some years and not in others",
+                "nothing, or give dated assignments", runs.at[mixed], "not interim")  # fmt: skip
+    return RosterSpells(spells, log.issues, ledger)
 
 
 class _Findings:
@@ -266,7 +273,8 @@ def _log_seats(log: _Findings, found: SeatsFound, rules: RosterRules) -> None:
     """List what was judged about posts with several snapshots or holders in one year."""
     log.add("several_snapshots", "the school year has another snapshot", "nothing, or choose",
             found.other_snapshot, f"set aside: the {rules.snapshots} one counts")  # fmt: skip
-    log.add("smaller_share", "another holder has a larger share of the post", "nothing, or choose",
+    log.add("smaller_share", "another holder has a larger share, or an equal one and came first",
+            "nothing, or choose",
             found.smaller_share, "set aside")  # fmt: skip
     log.add("handover_in_year", "several holders of one year, one after another",
             "give dated assignments, if the day matters", found.handed_over,
@@ -348,8 +356,10 @@ def _spell_frame(runs: Runs, frame: pd.DataFrame) -> pd.DataFrame:
     spells.insert(0, "spell_id", spells["unit_id"] + "-" + spells["role"] + "-" + number)
     spells["start"], spells["stop"], spells["entry"] = runs.begin, runs.end, runs.begin
     spells["left_censored"], spells["right_censored"] = runs.left_censored, runs.right_censored
+    spells["stop_watched"] = ~runs.right_censored
     spells["exit_reason"] = pd.Series([None] * n, dtype="str")
     spells["interim"] = pd.array([pd.NA] * n, dtype="boolean")
+    spells["announced"] = np.nan
     spells["title"] = frame["title"].take(runs.last_at).to_numpy()
     spells = spells.astype({"title": "str"})
     spells["fte"] = runs.fte

@@ -60,8 +60,9 @@ def complete_spells(
     frame["stop"] = frame["stop"].mask(open_ended & ~late, until)
     frame["right_censored"] = frame["right_censored"].astype(bool) | open_ended
     frame["entry"] = frame["entry"].fillna(frame["start"])
-    if "left_censored" in frame.columns:
-        frame["left_censored"] = frame["left_censored"].astype(bool)
+    for flag in ("left_censored", "stop_watched"):
+        if flag in frame.columns:
+            frame[flag] = frame[flag].astype(bool)
     return frame, faults
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from churnstats.core.calendar import CLOCK
 from churnstats.core.types import BoolArray, FloatArray, IntArray
+from churnstats.numerics.groups import encode_pairs
 from churnstats.records.seats import FULL_POST, NOBODY, Seats, same_as_before
 
 
@@ -20,8 +21,8 @@ class Runs:
     at, last_at : array of int
         Positions of the rows that they begin and end with.
     post, leader, n_rows : array of int
-    begin, end, begin_earliest, end_latest, fte, fte_reported : array of float
-        The shares are means over the time held.
+    begin, end, begin_earliest, end_latest, fte, fte_reported, interim : array of float
+        The last three are means over the time held.
     left_censored, right_censored : array of bool
     """
 
@@ -36,6 +37,7 @@ class Runs:
     end_latest: FloatArray
     fte: FloatArray
     fte_reported: FloatArray
+    interim: FloatArray
     left_censored: BoolArray
     right_censored: BoolArray
 
@@ -134,6 +136,7 @@ def _joined(s: Seats, years: Years, at: IntArray) -> Runs:
         s.end_latest[last],
         _mean_over_time(s.fte, time, at),
         _mean_over_time(s.fte_reported, time, at),
+        _mean_over_time(s.interim, time, at),
         np.zeros(at.size, dtype=bool),
         np.zeros(at.size, dtype=bool),
     )
@@ -161,6 +164,8 @@ def _censored(runs: Runs, years: Years) -> Runs:
     after = np.minimum(years.place(runs.post, last) + 1, years.post.size - 1)
     same_before = left & (years.post[before] == runs.post) & (years.year[before] < first)
     same_after = right & (years.post[after] == runs.post) & (years.year[after] > last)
+    same_before &= ~_seen_by_leader(runs, last, years.year[before])
+    same_after &= ~_seen_by_leader(runs, first, years.year[after])
     earliest = np.where(same_before, years.year[before] + 1.0, runs.begin_earliest)
     latest = np.where(same_after, years.year[after].astype(float), runs.end_latest)
     values = vars(runs) | {
@@ -170,6 +175,18 @@ def _censored(runs: Runs, years: Years) -> Runs:
         "right_censored": right,
     }
     return Runs(**values)
+
+
+def _seen_by_leader(runs: Runs, year: IntArray, wanted: IntArray) -> BoolArray:
+    """Mark spells whose leader has a spell of the post that begins or ends with a wanted year.
+
+    Who is found on both sides of a gap may never have left, which bounds nothing.
+    """
+    pair, _ = encode_pairs(runs.post, runs.leader)
+    first, width = int(wanted.min(initial=0)), int(wanted.max(initial=0)) + 2
+    inside = (year >= first) & (year < width)
+    known = pair[inside] * (width - first) + (year[inside] - first)
+    return np.isin(pair * (width - first) + (wanted - first), known)
 
 
 def returns(runs: Runs, max_away_years: float) -> IntArray:
@@ -225,6 +242,7 @@ def without_interruptions(runs: Runs, between: IntArray) -> Runs:
         "end_latest": last.end_latest,
         "fte": _mean_over_time(runs.fte[kept], time, starts),
         "fte_reported": _mean_over_time(runs.fte_reported[kept], time, starts),
+        "interim": _mean_over_time(runs.interim[kept], time, starts),
         "right_censored": last.right_censored,
     }
     return Runs(**values)

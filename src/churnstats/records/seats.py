@@ -10,6 +10,7 @@ import pandas as pd
 from churnstats.core.calendar import CLOCK
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.numerics.groups import encode, encode_pairs
+from churnstats.records.interim import said_by_titles
 
 NOBODY = -1
 FULL_POST = 1.05
@@ -28,6 +29,8 @@ class RosterRows:
     year : array of int
     snapshot, fte : array of float
         NaN where they are not given.
+    interim : array of float
+        1 where the title says interim, 0 where it does not, NaN where there is none.
     vacant : array of bool
     """
 
@@ -38,6 +41,7 @@ class RosterRows:
     year: IntArray
     snapshot: FloatArray
     fte: FloatArray
+    interim: FloatArray
     vacant: BoolArray
 
     def take(self, keep: BoolArray) -> RosterRows:
@@ -82,6 +86,7 @@ def roster_rows(frame: pd.DataFrame) -> RosterRows:
         year[order],
         snapshot[order],
         frame["fte"].to_numpy(dtype=float)[order],
+        said_by_titles(frame["title"])[order],
         frame["vacant"].to_numpy(dtype=bool, na_value=False)[order],
     )
 
@@ -132,6 +137,8 @@ class Seats:
         Bounds of a handover within the year whose day is not known; NaN elsewhere.
     fte, fte_reported : array of float
         Share of the post that is held, and what the source says (NaN if nothing).
+    interim : array of float
+        As in `RosterRows`.
     shared : array of bool
         Others hold the post at the same time.
     """
@@ -146,6 +153,7 @@ class Seats:
     end_latest: FloatArray
     fte: FloatArray
     fte_reported: FloatArray
+    interim: FloatArray
     shared: BoolArray
 
     def take(self, keep: BoolArray | IntArray) -> Seats:
@@ -235,6 +243,7 @@ def _whole_slots(rows: RosterRows) -> Seats:
         nan,
         fte,
         rows.fte,
+        rows.interim,
         alone,
     )
 
@@ -273,7 +282,8 @@ def _divided(seats: Seats, slot: IntArray, several: BoolArray, other: IntArray) 
 
     It is a handover if nobody in the slot was there both in the one before and in the one after,
     and either one was there before and another one is after, or their shares add up to more than
-    one post. All else is a shared post; shares that add up to more than one are scaled to one.
+    one post. All else is a shared post, also if two come or two go together; shares that add up
+    to more than one are scaled to one.
     """
     before, after = _presence(seats, slot)
     n = int(slot[-1]) + 1
@@ -286,6 +296,7 @@ def _divided(seats: Seats, slot: IntArray, several: BoolArray, other: IntArray) 
     handover = (count(stays) == 0) & (
         ((count(goes) > 0) & (count(comes) > 0)) | (total > FULL_POST)
     )
+    handover &= (count(goes) < 2) & (count(comes) < 2)
     handed = several & handover[slot]
     side = several & ~handover[slot]
     high = side & (total[slot] > FULL_POST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -111,6 +112,13 @@ class Tenures:
         >>> tenures.frame["right_censored"].tolist()
         [False, True]
         """
+        _expect(
+            {
+                "interim": (interim, InterimRules),
+                "units": (units, Units),
+                "calendar": (calendar, SchoolCalendar),
+            }
+        )
         if gaps not in ("vacancy", "error"):
             raise SpecError("gaps", f"'{gaps}' is no rule for gaps", how="'vacancy' or 'error'")
         calendar = calendar or SchoolCalendar()
@@ -179,6 +187,13 @@ class Tenures:
         >>> tenures.frame[["start", "stop", "right_censored"]].to_numpy().tolist()
         [[2013.0, 2018.0, False], [2018.0, 2021.0, True]]
         """
+        _expect(
+            {
+                "rules": (rules, AssignmentRules),
+                "units": (units, Units),
+                "calendar": (calendar, SchoolCalendar),
+            }
+        )
         calendar = calendar or SchoolCalendar()
         constants = {} if role is None else {"role": role}
         made = conform(data, load_contract("tenures"), columns, calendar, constants)
@@ -244,6 +259,13 @@ class Tenures:
         array([[2018., 2020.],
                [2020., 2021.]])
         """
+        _expect(
+            {
+                "rules": (rules, RosterRules),
+                "units": (units, Units),
+                "calendar": (calendar, SchoolCalendar),
+            }
+        )
         calendar = calendar or SchoolCalendar()
         constants = {} if role is None else {"role": role}
         made = conform(data, load_contract("roster"), columns, calendar, constants)
@@ -340,6 +362,14 @@ class Tenures:
 
     def __repr__(self) -> str:
         return f"<Tenures: {len(self.frame):,} spells, {self.frame['unit_id'].nunique():,} units>"
+
+
+def _expect(options: Mapping[str, tuple[object, type]]) -> None:
+    """Refuse options that are of another type than they have to be."""
+    for name, (value, kind) in options.items():
+        if value is not None and not isinstance(value, kind):
+            what = f"{name}= is a {type(value).__name__}, not {kind.__name__}"
+            raise SpecError(name, what, how=f"give a cs.{kind.__name__}")
 
 
 def _blocking(faults: list[Fault]) -> bool:

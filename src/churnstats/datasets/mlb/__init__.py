@@ -69,8 +69,11 @@ def load_mlb() -> ExampleData:
         with (folder / f"{name}.csv").open("r", encoding="utf-8") as stream:
             return pd.read_csv(stream, dtype={"end_reason": "str"})
 
+    # Who managed in the last season may have left after it: nobody looked.
+    spells = table("tenures")
+    spells["stop_watched"] = ~spells["right_censored"]
     return ExampleData(
-        tenures=Tenures.from_spells(table("tenures"), calendar=calendar),
+        tenures=Tenures.from_spells(spells, calendar=calendar),
         outcomes=Outcomes.from_frame(table("outcomes"), calendar=calendar),
         programs=Programs.from_frame(table("programs"), calendar=calendar),
         seasons=table("seasons"),

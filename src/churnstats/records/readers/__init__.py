@@ -6,10 +6,10 @@ from churnstats.records.readers.ceds import ceds_exit_reason
 from churnstats.records.readers.edfi import read_edfi_assignments
 from churnstats.records.readers.indiana import indiana_people, read_indiana
 from churnstats.records.readers.missouri import missouri_people, read_missouri
-from churnstats.records.readers.roles import ROLES, role_of_title
 from churnstats.records.readers.seda import read_seda
 from churnstats.records.readers.texas import read_texas
 from churnstats.records.readers.urban import ReadRows, read_urban_directory, urban_years
+from churnstats.records.roles import ROLES, role_of_title
 
 __all__ = [
     "ROLES",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
+from churnstats.core.calendar import SchoolCalendar
 from churnstats.core.errors import Fault, SpecError
 from churnstats.core.issues import IssueLog, raise_faults
 from churnstats.core.provenance import RowLedger
@@ -134,21 +135,63 @@ def text(raw: pd.Series) -> pd.Series:
 
 
 def codes(raw: pd.Series) -> pd.Series:
-    """Return text without a decimal part or leading zeros: 1, ``1.0`` and ``01`` are one code."""
-    return text(raw).str.replace(_DECIMAL, "", regex=True).str.replace(r"^0+(?=.)", "", regex=True)
+    """Return text without decimals and leading zeros: 1, ``1.0``, ``01``, ``'01`` are one code."""
+    whole = text(raw).str.replace(_DECIMAL, "", regex=True)
+    return whole.str.replace(r"^'?0*(?=.)", "", regex=True)
 
 
-def numbers(raw: pd.Series) -> pd.Series:
-    """Return numbers, NaN where there is none."""
-    plain = raw if raw.dtype.kind in "iuf" else text(raw)
-    return pd.to_numeric(plain, errors="coerce").astype(float)
+def check_options(calendar: Any, rules: Any = None, kind: Any = None) -> None:
+    """Refuse a calendar or rules that are of another type."""
+    if calendar is not None and not isinstance(calendar, SchoolCalendar):
+        what = f"{type(calendar).__name__} is no calendar"
+        raise SpecError("calendar", what, how="give a SchoolCalendar")
+    if kind is not None and not isinstance(rules, kind):
+        what = f"{type(rules).__name__} is no {kind.__name__}"
+        raise SpecError("rules", what, how=f"give {kind.__name__}(...)")
+
+
+def some_of(
+    given: Any, option: str, word: str, known: Sequence[str], *, required: bool = True
+) -> tuple[str, ...]:
+    """Return the words chosen among those that are known, in any case; one may be given bare."""
+    how = f"some of {', '.join(known)}"
+    if not isinstance(given, Iterable):
+        raise SpecError(option, f"{type(given).__name__} is no list of words", how=how)
+    chosen = tuple(str(w).lower() for w in ([given] if isinstance(given, str) else given))
+    unknown = [w for w in chosen if w not in known]
+    if unknown or (required and not chosen):
+        raise SpecError(option, f"there is no {word} {', '.join(unknown) or 'at all'}", how=how)
+    return chosen
+
+
+def numbers(
+    frame: pd.DataFrame, column: str, findings: Findings, shown: tuple[str, ...]
+) -> pd.Series:
+    """Return a column's numbers, NaN where a cell is empty; cells that hold none are a fault."""
+    raw = frame[column]
+    made, bad = cells.as_number(raw, cells.is_missing(raw), whole=False)
+    what, how = cells.WANTED["number"]
+    name = findings.called(column)
+    findings.fault("not_a_number", f"'{name}' must be {what}", how, frame, bad, (*shown, column))
+    return made
+
+
+def bare_ids(frame: pd.DataFrame, column: str, findings: Findings) -> pd.Series:
+    """Return ids as text, without the apostrophe by which some files keep a program off them."""
+    ids = text(frame[column])
+    quoted = ids.str.startswith("'").fillna(False).to_numpy(dtype=bool)
+    message = f"'{findings.called(column)}' begins with an apostrophe"
+    findings.issue("apostrophe", message, "left out", frame, quoted, (column,))
+    bare = ids.str.removeprefix("'").str.strip()
+    return bare.mask(bare == "")
 
 
 def full_ids(
     frame: pd.DataFrame, column: str, width: int, findings: Findings, *, required: bool = True
 ) -> None:
     """Write a column's ids in full length; lost zeros are an issue, other lengths a fault."""
-    ids, name = text(frame[column]).str.replace(_DECIMAL, "", regex=True), findings.called(column)
+    ids = bare_ids(frame, column, findings).str.replace(_DECIMAL, "", regex=True)
+    name = findings.called(column)
     if required:
         findings.fault(
             "missing_value",
@@ -160,7 +203,7 @@ def full_ids(
         )
     length = ids.str.len().fillna(width).to_numpy(dtype=int)
     digits, plain = (
-        ids.str.fullmatch(pattern).fillna(True).to_numpy(dtype=bool)
+        (ids.str.fullmatch(pattern) | ids.isna()).to_numpy(dtype=bool)
         for pattern in (r"\d+", r"[0-9A-Za-z]+")
     )
     findings.fault(

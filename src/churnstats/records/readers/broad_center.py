@@ -8,9 +8,11 @@ from typing import Any
 from churnstats.core.calendar import SchoolCalendar
 from churnstats.core.provenance import RowLedger
 from churnstats.records.readers._common import (
+    check_options,
     full_ids,
     open_source,
     school_years,
+    some_of,
     text,
     with_findings,
 )
@@ -47,8 +49,8 @@ def read_broad_center(
     data : frame or path
         ``leaid, year`` (the fall), ``super_id, state`` and, if there is one, ``name_raw``.
     spring_states : sequence of str
-        States, as ``state`` has them, whose years are springs. The file says that all are falls;
-        Missouri's are very likely not, which is an issue unless it is named here.
+        States, as ``state`` has them in any case, whose years are springs. The file says that all
+        are falls; Missouri's are very likely not, which is an issue unless it is named here.
     rules : RosterRules
     calendar : SchoolCalendar, optional
 
@@ -62,6 +64,8 @@ def read_broad_center(
     Raises
     ------
     DataError
+    SpecError
+        Also for a state that the file does not have.
 
     Examples
     --------
@@ -73,14 +77,18 @@ def read_broad_center(
     >>> read_broad_center(roster).frame[["leader_id", "start", "stop"]].to_numpy().tolist()
     [['al_1', 2018.0, 2020.0], ['al_2', 2020.0, 2021.0]]
     """
+    check_options(calendar, rules, RosterRules)
     rows, findings = open_source(data, "roster", NAMES, OPTIONAL)
     full_ids(rows, "unit_id", 7, findings)
     rows["school_year_end"] = school_years(rows, "school_year_end", findings, "fall")
     rows["leader_id"], rows["group_id"] = text(rows["leader_id"]), text(rows["group_id"])
     findings.stop()
-    spring = rows["group_id"].isin(spring_states).to_numpy()
+    state = rows["group_id"].str.lower()
+    there = sorted(state.dropna().unique())
+    named = some_of(spring_states, "spring_states", "state", there, required=False)
+    spring = state.isin(named).to_numpy()
     rows["school_year_end"] -= spring.astype("int64")
-    doubtful = rows["group_id"].str.lower().isin(LIKELY_SPRING).to_numpy() & ~spring
+    doubtful = state.isin(LIKELY_SPRING).to_numpy() & ~spring
     message = "years of these states look like springs, one too late"
     action = "kept as falls; spring_states= reads them as springs"
     findings.issue("year_may_be_spring", message, action, rows, doubtful, SHOWN)

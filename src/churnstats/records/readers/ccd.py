@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 
 from churnstats.core.calendar import SchoolCalendar
-from churnstats.core.issues import IssueLog
+from churnstats.core.errors import Fault
+from churnstats.core.issues import IssueLog, raise_faults
 from churnstats.records.readers._common import (
     Findings,
+    check_options,
     full_ids,
     no_values,
     open_source,
@@ -64,7 +66,10 @@ def read_ccd_directory(data: Any, *, calendar: SchoolCalendar | None = None) -> 
     >>> read_ccd_directory(directory).frame[["unit_id", "closed"]].to_numpy().tolist()
     [['0100005', 2024.0]]
     """
+    check_options(calendar)
     files = list(data) if isinstance(data, (list, tuple)) else [data]
+    if not files:
+        raise_faults([Fault("empty", "directory", "no file is given", "give at least one", 0)])
     parts, issues, level = [], IssueLog(), "district"
     for source in files:
         rows, findings = open_source(source, "directory", NAMES, OPTIONAL)

@@ -9,20 +9,23 @@ import numpy as np
 import pandas as pd
 
 from churnstats.core.calendar import CLOCK, SchoolCalendar
-from churnstats.core.errors import SpecError
+from churnstats.core.errors import Fault
+from churnstats.core.issues import raise_faults
 from churnstats.core.provenance import RowLedger
 from churnstats.records.assignments import AssignmentRules
 from churnstats.records.ingest import source_name, to_pandas
 from churnstats.records.readers._common import (
     Findings,
+    check_options,
     no_values,
     numbers,
     pick_columns,
+    some_of,
     text,
     with_findings,
 )
 from churnstats.records.readers.ceds import ceds_exit_reasons
-from churnstats.records.readers.roles import ROLES, UNKNOWN, roles_of_titles
+from churnstats.records.roles import ROLES, UNKNOWN, roles_of_titles
 from churnstats.records.tenures import Tenures
 
 STAFF = ("staffReference.staffUniqueId", "staffUniqueId", "staffUSI", "staffReference")
@@ -115,16 +118,16 @@ def read_edfi_assignments(
     >>> spells[["unit_id", "start", "stop", "exit_reason"]].to_numpy().tolist()
     [['255901001', 2020.0, 2022.0, 'death_or_illness']]
     """
-    unknown = [role for role in roles if role not in ROLES[:-1]]
-    if unknown or not roles:
-        how = f"some of {', '.join(ROLES[:-1])}"
-        raise SpecError("roles", f"there is no role {', '.join(unknown) or 'at all'}", how=how)
+    roles = some_of(roles, "roles", "role", ROLES[:-1])
+    check_options(calendar, rules, AssignmentRules)
     calendar = calendar or SchoolCalendar()
     rows, findings = _open(assignments, "assignments", ASSIGNMENT, ASSIGNMENT_MORE)
+    for column in ("fte", "order"):
+        rows[column] = numbers(rows, column, findings, SHOWN)
     findings.stop()
     rows["role"] = _roles(rows)
     rows, ledger = _of_roles(rows, findings, roles)
-    rows = rows.assign(fte=numbers(rows["fte"]), exit_reason=_reasons(rows, employment, findings))
+    rows = rows.assign(exit_reason=_reasons(rows, employment, findings))
     rows["stop"] = _day_after(rows["stop"])
     made = Tenures.from_assignments(
         rows.drop(columns=["classification", "order"]),
@@ -145,6 +148,9 @@ def _open(
 ) -> tuple[pd.DataFrame, Findings]:
     """Return the columns of an Ed-Fi table under our names, ids as text, days as dates."""
     is_json = isinstance(data, (list, tuple))
+    if is_json and not all(isinstance(record, Mapping) for record in data):
+        how = "give a list of mappings, as the API's JSON has them"
+        raise_faults([Fault("not_records", table, "the list holds what is no record", how, 0)])
     frame = to_pandas(pd.json_normalize(list(data)) if is_json else data, table)
     frame.columns = pd.Index([str(c).replace("_", ".") for c in frame.columns])
     rows, findings = pick_columns(frame, table, source_name(data), names, optional)
@@ -202,7 +208,7 @@ def _of_roles(
     """Set aside assignments in other roles."""
     unknown = rows["role"].eq(UNKNOWN).to_numpy()
     other = ~rows["role"].isin(roles).to_numpy() & ~unknown
-    second = (numbers(rows["order"]) > 1).to_numpy() & ~unknown & ~other
+    second = (rows["order"] > 1).to_numpy() & ~unknown & ~other
     for rule, message, action, bad in (
         ("unknown_role", "neither title nor classification tells a role", "set aside", unknown),
         ("other_role", f"roles are none of {', '.join(roles)}", "set aside", other),

@@ -15,6 +15,7 @@ from churnstats.records.people.links import Links
 from churnstats.records.people.names import HONORIFICS
 from churnstats.records.readers._common import (
     Findings,
+    check_options,
     full_ids,
     open_source,
     school_years,
@@ -94,6 +95,7 @@ def read_indiana(
     >>> spells[["unit_id", "start", "stop", "interim"]].round(3).to_numpy().tolist()
     [['0015', 2019.0, 2020.541, <NA>], ['0015', 2020.541, 2021.0, True]]
     """
+    check_options(calendar, rules, RosterRules)
     rows, findings = _rows(data, role)
     rows = with_people(rows, people_of(rows, "order", overrides), findings)
     made = Tenures.from_roster(
@@ -104,7 +106,7 @@ def read_indiana(
 
 def _rows(data: Any, role: Role) -> tuple[pd.DataFrame, Findings]:
     """Return unit, year, snapshot, name and title of each row."""
-    if role not in UNITS:
+    if role not in tuple(UNITS):
         raise SpecError("role", f"'{role}' is in no directory", how=f"one of {', '.join(UNITS)}")
     names = {"school_year_end": ("fall",), "unit_id": (UNITS[role],), "name": (role,)}
     optional = {

@@ -10,6 +10,7 @@ from churnstats.core.calendar import SchoolCalendar
 from churnstats.records.people.links import Links
 from churnstats.records.readers._common import (
     Findings,
+    check_options,
     full_ids,
     numbers,
     open_source,
@@ -86,6 +87,7 @@ def read_missouri(
     >>> read_missouri(file).frame[["unit_id", "start", "stop", "fte"]].to_numpy().tolist()
     [['001090', 2019.0, 2020.0, 0.9], ['001090', 2020.0, 2021.0, 1.0]]
     """
+    check_options(calendar, rules, RosterRules)
     rows, findings = _rows(data)
     rows = with_people(rows, people_of(rows, "school_year_end", overrides), findings)
     rows, ledger = one_row_a_person(rows, findings, "roster rows")
@@ -98,6 +100,7 @@ def _rows(data: Any) -> tuple[pd.DataFrame, Findings]:
     rows, findings = open_source(data, "roster", NAMES, OPTIONAL)
     full_ids(rows, "unit_id", 6, findings)
     year = school_years(rows, "school_year_end", findings, "spring")
+    fte = numbers(rows, "fte", findings, ("unit_id", "school_year_end"))
     findings.stop()
     first, last = (text(rows[c]).fillna("") for c in ("first_name", "last_name"))
     made = pd.DataFrame(
@@ -106,7 +109,7 @@ def _rows(data: Any) -> tuple[pd.DataFrame, Findings]:
             "role": ROLE,
             "school_year_end": year,
             "name": (first + " " + last).str.strip(),
-            "fte": numbers(rows["fte"]),
+            "fte": fte,
             "group_id": "MO",
         }
     )

@@ -112,7 +112,7 @@ def read_seda(
     return replace(made, issues=findings.issues + made.issues, ledger=ledger + made.ledger)
 
 
-def _check_options(scale: str, min_n: int, errors: str, measures: str) -> None:
+def _check_options(scale: str, min_n: Any, errors: str, measures: str) -> None:
     for name, value, allowed in (
         ("scale", scale, SCALES),
         ("errors", errors, ("within_state", "across_states")),
@@ -120,8 +120,8 @@ def _check_options(scale: str, min_n: int, errors: str, measures: str) -> None:
     ):
         if value not in allowed:
             raise SpecError(name, f"'{value}' is no choice", how=f"one of {', '.join(allowed)}")
-    if min_n < 0:
-        raise SpecError("min_n", f"{min_n} students can't be a minimum", how="20 is usual")
+    if not isinstance(min_n, (int, float, np.number)) or not min_n >= 0:
+        raise SpecError("min_n", f"{min_n!r} students can't be a minimum", how="20 is usual")
     if scale in BY_GRADE and measures != "subject_grade":
         raise SpecError(
             "scale",
@@ -189,6 +189,8 @@ def _open(data: Any, scale: str, subgroup: str, errors: Errors) -> tuple[pd.Data
         rows.duplicated(list(KEY)).to_numpy(),
         KEY,
     )
+    for column in ("estimate", "std_error", "n_obs"):
+        rows[column] = numbers(rows, column, findings, KEY)
     findings.stop()
     return rows, findings
 
@@ -197,7 +199,6 @@ def _usable(
     rows: pd.DataFrame, findings: Findings, min_n: int
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Set aside rows that have no estimate, too few students, or too large an error."""
-    rows = rows.assign(**{c: numbers(rows[c]) for c in ("estimate", "std_error", "n_obs")})
     none = rows["estimate"].isna() | rows["std_error"].isna()
     few = ~none & ~(rows["n_obs"] >= min_n)
     vague = ~none & ~few & ((rows["std_error"] > MAX_STD_ERROR) | (rows["std_error"] <= 0))

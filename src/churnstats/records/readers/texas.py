@@ -13,16 +13,19 @@ from churnstats.core.provenance import RowLedger
 from churnstats.records.readers._common import (
     Findings,
     YearName,
+    bare_ids,
+    check_options,
     codes,
     full_ids,
     numbers,
     open_source,
     school_years,
+    some_of,
     text,
     with_findings,
 )
 from churnstats.records.readers._people import one_row_a_person
-from churnstats.records.readers.roles import roles_of_titles
+from churnstats.records.roles import roles_of_titles
 from churnstats.records.rosters import RosterRules
 from churnstats.records.tenures import Tenures
 
@@ -96,10 +99,8 @@ def read_texas(
     >>> read_texas(staff).frame[["unit_id", "role", "start", "stop", "fte"]].to_numpy().tolist()
     [['001902001', 'principal', 2018.0, 2020.0, 1.0]]
     """
-    unknown = [role for role in roles if role not in ROLE_CODES.values()]
-    if unknown or not roles:
-        how = f"some of {', '.join(ROLE_CODES.values())}"
-        raise SpecError("roles", f"there is no role {', '.join(unknown) or 'at all'}", how=how)
+    check_options(calendar, rules, RosterRules)
+    roles = some_of(roles, "roles", "role", tuple(ROLE_CODES.values()))
     rows, findings = open_source(data, "staff", NAMES, OPTIONAL)
     rows["role"] = _roles(rows["role"])
     rows, ledger = _of_roles(rows, findings, roles)
@@ -148,7 +149,7 @@ def _with_units(rows: pd.DataFrame, findings: Findings) -> pd.DataFrame:
     )
     return rows.assign(
         unit_id=rows["campus"].where(by_campus, rows["district"]),
-        leader_id=text(rows["leader_id"]),
-        fte=numbers(rows["fte"]),
+        leader_id=bare_ids(rows, "leader_id", findings),
+        fte=numbers(rows, "fte", findings, SHOWN),
         group_id="TX",
     )

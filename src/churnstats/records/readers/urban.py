@@ -14,6 +14,7 @@ from churnstats.core.provenance import RowLedger
 from churnstats.records.ingest import source_name, to_pandas
 from churnstats.records.readers._common import (
     Findings,
+    check_options,
     full_ids,
     no_values,
     open_source,
@@ -143,6 +144,7 @@ def read_urban_directory(data: Any, *, calendar: SchoolCalendar | None = None) -
     >>> read_urban_directory(directory).frame[["opened", "unit_type"]].to_numpy().tolist()
     [[2018.0, 'charter agency']]
     """
+    check_options(calendar)
     rows, findings = open_source(data, "directory", NAMES, OPTIONAL)
     is_school = bool(rows["ncessch"].notna().any())
     full_ids(rows, "leaid", 7, findings)

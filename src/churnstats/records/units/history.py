@@ -46,9 +46,10 @@ def carry_over(
 
 
 def with_units(frame: pd.DataFrame, units: Units | None) -> tuple[pd.DataFrame, IssueLog]:
-    """Take the censoring from spells that begin or end with their unit.
+    """Use what is known of units: spells that begin or end with theirs, or lie outside its life.
 
-    A spell that ends because its unit closed or merged has the exit reason ``unit_closed``,
+    The start of a spell that begins with its unit is known. Who leads a unit until it closes or
+    merges did not leave it: the spell stays right-censored, with the exit reason ``unit_closed``
     unless it has another one.
     """
     if units is None:
@@ -58,15 +59,21 @@ def with_units(frame: pd.DataFrame, units: Units | None) -> tuple[pd.DataFrame, 
     start, stop = (frame[c].to_numpy(dtype=float) for c in ("start", "stop"))
     at_opening = frame["left_censored"].to_numpy(dtype=bool) & (np.abs(start - opened) < 1 - CLOCK)
     at_closing = frame["right_censored"].to_numpy(dtype=bool) & (np.abs(stop - closed) < 1 - CLOCK)
+    outside = (stop > closed + CLOCK) | (start < opened - CLOCK)
     frame = frame.copy()
     frame.loc[at_opening, "left_censored"] = False
-    frame.loc[at_closing, "right_censored"] = False
     reason = frame["exit_reason"].astype("str")
     frame["exit_reason"] = reason.mask(at_closing & reason.isna(), "unit_closed")
     issues = IssueLog()
     for rule, message, mark, action in (
         ("unit_opened", "spells begin with their unit", at_opening, "start is known"),
-        ("unit_closed", "spells end with their unit", at_closing, "an end, by the unit's closing"),
+        ("unit_closed", "spells end with their unit", at_closing, "right-censored, and no exit"),
+        (
+            "outside_unit_life",
+            "spells run before their unit opened or after it closed",
+            outside,
+            "kept",
+        ),
     ):
         for fault in row_fault(rule, "spells", message, "nothing, if so", frame, mark, SHOWN):
             issues = issues.add(fault, action)

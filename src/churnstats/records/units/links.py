@@ -62,6 +62,8 @@ def parents_at(
 ) -> pd.Series:
     """Return the parent of each unit in its year."""
     year = np.broadcast_to(np.asarray(school_year_end, dtype=float), len(unit_id))
+    if unit_id.empty:
+        return unit_id.astype("str").rename("parent_id")
     known = np.flatnonzero(unit_id.notna().to_numpy() & np.isfinite(year))
     asked = pd.DataFrame({"unit_id": unit_id.to_numpy()[known], "year": year[known], "row": known})
     found = pd.merge_asof(asked.sort_values("year"), events, on="year", by="unit_id")
