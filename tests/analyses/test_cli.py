@@ -174,12 +174,14 @@ def test_check_prints_what_the_files_hold(
     assert seen == {
         "tenures": tenures,
         "roster": roster,
+        "columns": {},
         "role": None,
         "observed_until": None,
     }
     assert (
         main(["check", "--roster", str(roster), "--role", "head", "--observed-until", "2021"]) == 0
     )
+    assert seen.pop("columns") == {}
     assert seen == {"roster": roster, "role": "head", "observed_until": "2021"}
     units = tmp_path / "units.csv"
     units.write_text("x")

@@ -120,7 +120,7 @@ def test_the_moment_and_the_level_may_be_chosen() -> None:
 
 def test_words_tell_what_is_left_out() -> None:
     text = str(cs.tenure_summary(tenures()))
-    assert "Incumbents are those in post at school-year time 2005." in text
+    assert "Incumbents are the 2 of 3 in post at school-year time 2005 whose start is known" in text
     assert "1 spells with an unknown start are in none of them." in text
     assert "incumbents, completed" in text
 

@@ -21,7 +21,9 @@ from churnstats.core.errors import MAX_ROWS_SHOWN, DataError
 from churnstats.records.calendars import read_calendar
 from churnstats.records.check import check_files, tables_in
 from churnstats.records.partnerships import Partnerships
+from churnstats.records.tenures import Tenures
 from churnstats.records.units.units import Units
+from churnstats.studies.cli import main
 
 TEN, ROS, OUT, PRO = "tenures", "roster", "outcomes", "programs"
 STA, PAR, UNI, CHA, CAL = "program_status", "partnerships", "units", "unit_changes", "calendar"
@@ -705,3 +707,27 @@ def test_a_mapping_holds_for_the_keys_too(tmp_path: Path) -> None:
 
 def test_there_are_fifty_kinds_here() -> None:
     assert len({bad.name for bad in FILES}) == len(FILES) >= 50
+
+
+def test_the_command_line_takes_what_a_file_says_of_columns(tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text("leaid,leader_id,spring\n100005,a,2010\n100005,b,2011\n")
+    says = tmp_path / "columns.yaml"
+    says.write_text(
+        "roster: {columns: {unit_id: leaid, school_year_end: spring}, pad: {unit_id: 7}}\n"
+    )
+    call = ["check", str(tmp_path), "--role", "superintendent", "--columns", str(says)]
+    assert main(call) == 0
+    assert main([*call[:-1], str(tmp_path / "none.yaml")]) == 2
+    says.write_text("- roster\n")
+    assert main(call) == 2
+
+
+def test_ids_of_units_that_are_numbers_are_said(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"unit_id": [100005], "leader_id": "a", "role": "head", "school_year_end": 2010}
+    )
+    found = Tenures.from_roster(frame).issues.frame()
+    assert found[["rule", "n_rows"]].to_numpy().tolist() == [["ids_are_numbers", 1]]
+    padded = Tenures.from_roster(frame, columns={"pad": {"unit_id": 7}})
+    assert padded.frame["unit_id"].tolist() == ["0100005"]
+    assert padded.issues.frame()["rule"].tolist() == ["padded_id"]

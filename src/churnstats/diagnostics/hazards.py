@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churnstats.core.calendar import CLOCK
-from churnstats.core.errors import SpecError
+from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.types import FloatArray, IntArray
 from churnstats.diagnostics.tenure import known_starts, tenure_survival
 from churnstats.display import hazards, tables
@@ -127,6 +127,9 @@ def tenure_hazards(
         raise SpecError("max_years", f"{max_years} is no year of tenure", how="1 is the first")
     spells = tenures.for_role(role)
     known = known_starts(spells)
+    if known.empty:
+        what = "no spell has a known start, so nobody's year of tenure is known"
+        raise IdentificationError("no_known_start", what, how="records that reach further back")
     survival = tenure_survival(known, level)
     year = np.ceil(known["years"].to_numpy(dtype=float) - CLOCK).astype(np.int64)
     seen = _seen(known, year)

@@ -53,11 +53,13 @@ class TenureSummary:
     survival: Result
     at: float
     n_unknown_start: int
+    n_incumbents: int
 
     def summary(self) -> str:
         """Return the averages with a line on each, and the counts."""
         notes = [
-            f"Incumbents are those in post at school-year time {self.at:g}.",
+            f"Incumbents are the {self._n_here:,} of {self.n_incumbents:,} in post at school-year "
+            f"time {self.at:g} whose start is known; the others began before the records.",
             "Completed spells leave out those still running, which are the long ones; incumbents' "
             "elapsed tenure is cut off at the count; incumbents' completed tenure over-counts "
             "long spells, which are likelier to be running at any one time.",
@@ -66,6 +68,10 @@ class TenureSummary:
         ]
         averages = tables.to_text(tables.format_frame(self.averages, digits=2), notes)
         return f"{averages}\n\n{tables.to_text(tables.format_frame(self.counts))}"
+
+    @property
+    def _n_here(self) -> int:
+        return int(self.averages["n"].iloc[-1])
 
     def __str__(self) -> str:
         return self.summary()
@@ -124,6 +130,7 @@ def tenure_summary(
     middle = (median, *(band if known["unit_id"].nunique() > 1 else unclear))
     running, still = (int((part["exited"] == 0).sum()) for part in (known, here))
     n_known, n_here = len(known), len(here)
+    n_all = int(((spells["entry"] <= moment) & (spells["stop"] > moment)).sum())
     half = (float(done["years"].median()), *unclear)
     rows = [
         ("completed spells", "mean", *_mean(done, "years", level), len(done), 0),
@@ -133,7 +140,7 @@ def tenure_summary(
         ("incumbents, completed", "mean", *_mean(here, "years", level), n_here, still),
     ]
     averages = pd.DataFrame(rows, columns=COLUMNS)
-    return TenureSummary(averages, _counts(spells), survival, moment, len(spells) - n_known)
+    return TenureSummary(averages, _counts(spells), survival, moment, len(spells) - n_known, n_all)
 
 
 def known_starts(spells: pd.DataFrame) -> pd.DataFrame:

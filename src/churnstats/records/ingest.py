@@ -201,7 +201,19 @@ def conform(
     typed = {name: cells.column for name, cells in read.items()}
     faults += _value_faults(typed, source, contract, unreadable)
     made = _arranged(typed, frame, contract)
-    return Conformed(made, source, tuple(faults), unreadable, _mended(read, source, table))
+    issues = _mended(read, source, table) + _number_ids(source, mapping, table)
+    return Conformed(made, source, tuple(faults), unreadable, issues)
+
+
+def _number_ids(source: pd.DataFrame, mapping: ColumnMap, table: str) -> IssueLog:
+    """Say so where ids of units are numbers, which have no leading zeros."""
+    ids = source.get("unit_id")
+    if ids is None or ids.dtype.kind not in "iu" or "unit_id" in mapping.pad:
+        return IssueLog()
+    message = "'unit_id' is a column of numbers: leading zeros, if there were any, are lost"
+    how = "read the column as text (in pandas dtype=str), or say how long ids are: pad"
+    fault = Fault("ids_are_numbers", table, message, how, len(ids))
+    return IssueLog().add(fault, "kept as they are")
 
 
 def _arranged(

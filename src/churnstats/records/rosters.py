@@ -97,7 +97,7 @@ def roster_faults(
     rows: RosterRows, frame: pd.DataFrame, source: pd.DataFrame, rules: RosterRules
 ) -> list[Fault]:
     """Return rows that repeat others or contradict them; they are shown as they came."""
-    if (rows.leader == NOBODY).all():
+    if frame["leader_id"].isna().all():
         how = "fill the column 'leader_id', or say what it is called"
         return [Fault("no_holder", "roster", "no row names a holder", how, 0)]
     faults: list[Fault] = []

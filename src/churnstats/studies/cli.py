@@ -21,7 +21,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -128,6 +128,7 @@ def check(
     units: Path | None = None,
     unit_changes: Path | None = None,
     calendar: Path | None = None,
+    columns: Path | None = None,
     role: str | None = None,
     observed_until: str | None = None,
 ) -> int:
@@ -156,6 +157,9 @@ def check(
         Openings, closings, mergers and new ids of units.
     calendar : Path
         School years that the other files may name.
+    columns : Path
+        YAML file that says, by table, how the files differ from data_dictionary/, such as
+        ``roster: {columns: {unit_id: leaid}, pad: {unit_id: 7}}``.
     role : str
         Role of all rows, where tenures or roster have no such column.
     observed_until : str
@@ -181,12 +185,31 @@ def check(
     if absent:
         raise SpecError("files", "no such file", where=absent)
     tables = {**(tables_in(folder) if folder is not None else {}), **given}
-    found = check_files(tables, role=role, observed_until=observed_until)
+    found = check_files(
+        tables, role=role, observed_until=observed_until, columns=_by_table(columns)
+    )
     out = _console()
     for name, records in found.items():
         _say(out, f"{name}\n{'-' * len(name)}")
         _say(out, f"{records.summary()}\n")
     return DONE
+
+
+def _by_table(path: Path | None) -> dict[str, Any]:
+    """Return what a YAML file says of each table."""
+    if path is None:
+        return {}
+    import yaml
+
+    try:
+        says = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SpecError("columns", f"{path} can't be read: {reason}") from error
+    if not isinstance(says, dict):
+        how = "write a table's name, and below it what its columns are called"
+        raise SpecError("columns", f"{path} is no YAML file of tables", how=how)
+    return says
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
