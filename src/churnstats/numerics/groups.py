@@ -25,6 +25,23 @@ def encode_pairs(a: IntArray, b: IntArray) -> tuple[IntArray, int]:
     return encode(a * width + b)
 
 
+def count_up(first: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
+    """Return for each i the numbers first[i], first[i] + 1, ... of which there are count[i].
+
+    Returns
+    -------
+    i, number : arrays
+        Of the length that the counts add up to.
+
+    Examples
+    --------
+    >>> count_up(np.array([2010, 2014]), np.array([3, 1]))
+    (array([0, 0, 0, 1]), array([2010, 2011, 2012, 2014]))
+    """
+    i = np.repeat(np.arange(count.size), count)
+    return i, first[i] + np.arange(i.size) - np.repeat(np.cumsum(count) - count, count)
+
+
 def group_sums(values: FloatArray, codes: IntArray, n_groups: int) -> FloatArray:
     """Sum the rows of ``values`` (n,) or (n, k) by group: (G,) or (G, k)."""
     if values.ndim == 1:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from churnstats.core.calendar import CLOCK
 from churnstats.core.types import FloatArray, IntArray
+from churnstats.numerics.groups import count_up
 from churnstats.panel.shares import parts, shared_units
 
 
@@ -54,8 +55,7 @@ def _by_year(
     """Cut stretches at the turns of school years: spell, school_year_end, first_seen, share."""
     first = np.floor(begin + CLOCK).astype(np.int64)
     count = np.ceil(end - CLOCK).astype(np.int64) - first
-    row = np.repeat(np.arange(begin.size), count)
-    year = first[row] + np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+    row, year = count_up(first, count)
     seen = np.maximum(begin[row], year)
     part = np.broadcast_to(share, begin.shape)[row]
     return pd.DataFrame(
@@ -174,8 +174,7 @@ def _unit_years(observed: pd.DataFrame) -> pd.DataFrame:
     first = np.floor(observed["first"].to_numpy(dtype=float) + CLOCK).astype(np.int64)
     last = np.ceil(observed["last"].to_numpy(dtype=float) - CLOCK).astype(np.int64)
     count = last - first
-    row = np.repeat(np.arange(len(observed)), count)
-    year = first[row] + np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+    row, year = count_up(first, count)
     begin = np.maximum(observed["first"].to_numpy(dtype=float)[row], year)
     end = np.minimum(observed["last"].to_numpy(dtype=float)[row], year + 1.0)
     parts = pd.DataFrame(

@@ -8,6 +8,7 @@ import pandas as pd
 from churnstats.core.calendar import CLOCK
 from churnstats.core.errors import SpecError
 from churnstats.core.types import BoolArray, FloatArray, IntArray
+from churnstats.numerics.groups import count_up
 from churnstats.panel.events import EVENT_RULES, EventRules
 from churnstats.records.units.units import Units
 
@@ -131,8 +132,7 @@ def _pairs(code: IntArray, asked: IntArray) -> tuple[IntArray, IntArray]:
     """Return every pair of an asked code's position and a row that has it; rows are sorted."""
     first = np.searchsorted(code, asked, side="left")
     count = np.searchsorted(code, asked, side="right") - first
-    which = np.repeat(np.arange(asked.size), count)
-    row = first[which] + np.arange(which.size) - np.repeat(np.cumsum(count) - count, count)
+    which, row = count_up(first, count)
     return which, row
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from churnstats.core.calendar import CLOCK
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import FloatArray, IntArray
+from churnstats.numerics.groups import count_up
 from churnstats.panel.exposure import observed_stretches
 from churnstats.panel.panel import Panel
 from churnstats.records.programs import Clock, Programs
@@ -155,8 +156,7 @@ def yearly(table: pd.DataFrame) -> pd.DataFrame:
     entry, stop = table["entry"].to_numpy(dtype=float), table["stop"].to_numpy(dtype=float)
     first = np.floor(entry + CLOCK).astype(np.int64)
     count = np.ceil(stop - CLOCK).astype(np.int64) - first
-    row = np.repeat(np.arange(len(table)), count)
-    year = first[row] + np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+    row, year = count_up(first, count)
     rows = table.iloc[row].reset_index(drop=True)
     end = np.minimum(stop[row], year + 1.0)
     ended = (end >= stop[row] - CLOCK) & ~rows["right_censored"].to_numpy(dtype=bool)

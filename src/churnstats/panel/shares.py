@@ -7,6 +7,7 @@ import pandas as pd
 
 from churnstats.core.calendar import CLOCK
 from churnstats.core.types import BoolArray, FloatArray, IntArray
+from churnstats.numerics.groups import count_up
 
 
 def shared_units(spells: pd.DataFrame) -> BoolArray:
@@ -44,8 +45,7 @@ def parts(spells: pd.DataFrame) -> pd.DataFrame:
     cut_unit, cut_time = _cuts(np.r_[unit, unit], np.r_[entry, stop])
     first = _place(cut_unit, cut_time, unit, entry)
     count = _place(cut_unit, cut_time, unit, stop) - first
-    spell = np.repeat(np.arange(len(spells)), count)
-    at = first[spell] + np.arange(spell.size) - np.repeat(np.cumsum(count) - count, count)
+    spell, at = count_up(first, count)
     fte = spells["fte"].fillna(1.0).to_numpy(dtype=float)[spell]
     total = np.bincount(at, weights=fte, minlength=cut_time.size)
     holders = np.bincount(at, minlength=cut_time.size)

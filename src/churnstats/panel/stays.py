@@ -13,7 +13,7 @@ import pandas as pd
 
 from churnstats.core.calendar import CLOCK
 from churnstats.core.types import BoolArray, FloatArray, IntArray
-from churnstats.numerics.groups import encode, encode_pairs
+from churnstats.numerics.groups import count_up, encode, encode_pairs
 from churnstats.panel.events import turnover_flags
 from churnstats.panel.exposure import exposures, holders, observed_stretches
 from churnstats.panel.shares import principals
@@ -100,8 +100,7 @@ def years_touched(spells: pd.DataFrame) -> tuple[IntArray, IntArray]:
     first = np.floor(spells["entry"].to_numpy(dtype=float) + CLOCK).astype(np.int64)
     last = np.ceil(spells["stop"].to_numpy(dtype=float) - CLOCK).astype(np.int64)
     count = last - first
-    row = np.repeat(np.arange(len(spells)), count)
-    year = first[row] + np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+    row, year = count_up(first, count)
     return row, year
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from churnstats.core.calendar import CLOCK
 from churnstats.core.errors import SpecError
+from churnstats.numerics.groups import count_up
 
 COLUMNS = ["unit_id", "role", "school_year_end", "leader_id", "vacant", "title", "fte"]
 
@@ -42,8 +43,7 @@ def _years(
     first = np.ceil(since.to_numpy(dtype=float) - at_share - CLOCK).astype(np.int64)
     last = np.ceil(until.to_numpy(dtype=float) - at_share - CLOCK).astype(np.int64)
     count = np.maximum(last - first, 0)
-    row = np.repeat(np.arange(len(spells)), count)
-    year = first[row] + np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+    row, year = count_up(first, count)
     made = spells[["unit_id", "role"]].take(row)
     made.index = pd.Index(row)
     made["school_year_end"] = year
