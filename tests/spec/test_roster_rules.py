@@ -982,3 +982,17 @@ def test_options_of_another_type_are_refused(options: dict[str, object]) -> None
     frame = pd.DataFrame({"unit_id": ["1"], "leader_id": ["a"], "school_year_end": [2010]})
     with pytest.raises(cs.SpecError, match=next(iter(options))):
         cs.Tenures.from_roster(frame, role="head", **options)
+
+
+def test_tenures_of_two_sources_are_put_together() -> None:
+    frame = pd.DataFrame({"unit_id": "1", "leader_id": ["a", "b"], "school_year_end": [2010, 2011]})
+    heads, aides = (cs.Tenures.from_roster(frame, role=r) for r in ("head", "aide"))
+    both = cs.Tenures.combine([heads, aides])
+    assert both.frame["role"].tolist() == ["aide", "aide", "head", "head"]
+    assert [step.n_out for step in both.ledger.steps] == [2, 2, 2, 2, 4]
+    assert len(cs.Panel.build(both, role="aide").frame) == 2
+    with pytest.raises(DataError, match="duplicate_row"):
+        cs.Tenures.combine([heads, heads])
+    other = cs.Tenures.from_roster(frame, role="aide", calendar=cs.SchoolCalendar(8))
+    with pytest.raises(cs.SpecError, match="SchoolCalendar"):
+        cs.Tenures.combine([heads, other])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -302,6 +302,51 @@ class Tenures:
         ordered = [n for n in load_contract("tenures").names() if n in frame.columns]
         others = [c for c in frame.columns if c not in ordered]
         return cls(frame[[*ordered, *others]], calendar, issues, ledger)
+
+    @classmethod
+    def combine(cls, parts: Sequence[Tenures]) -> Tenures:
+        """Put tenures of several sources together, such as superintendents and principals.
+
+        Parameters
+        ----------
+        parts : sequence of Tenures
+            Of one calendar; no post may be in two of them at the same time.
+
+        Returns
+        -------
+        Tenures
+            With the issues of all, and their ledgers by role.
+
+        Raises
+        ------
+        DataError
+            Spells or ids that collide.
+        SpecError
+            No tenures, or other calendars.
+
+        Examples
+        --------
+        >>> import pandas as pd, churnstats as cs
+        >>> frame = pd.DataFrame({"unit_id": ["1"], "leader_id": ["a"], "school_year_end": [2019]})
+        >>> both = [cs.Tenures.from_roster(frame, role=r) for r in ("superintendent", "principal")]
+        >>> cs.Tenures.combine(both).frame["role"].tolist()
+        ['principal', 'superintendent']
+        """
+        if not parts or any(part.calendar != parts[0].calendar for part in parts):
+            how = "give at least one, all read with the same SchoolCalendar"
+            raise SpecError("parts", "tenures can't be put together", how=how)
+        frame = pd.concat([part.frame for part in parts], ignore_index=True)
+        frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
+        frame = spell_rules.sort_spells(frame)
+        raise_faults(spell_rules.spell_faults(frame, frame))
+        issues, ledger = IssueLog(), RowLedger()
+        for part in parts:
+            issues += part.issues
+            for s in part.ledger.steps:
+                unit = f"{s.unit} ({', '.join(sorted(part.frame['role'].unique()))})"
+                ledger = ledger.step(s.name, unit, s.n_in, s.n_out, s.lost)
+        ledger = ledger.step("combined", "spells", len(frame), len(frame))
+        return cls(frame.reset_index(drop=True), parts[0].calendar, issues, ledger)
 
     def to_roster(self, at_share: float = 0.25) -> pd.DataFrame:
         """Return the roster that a yearly snapshot would show, as `from_roster` reads it.

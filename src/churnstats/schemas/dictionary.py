@@ -138,8 +138,8 @@ def dictionary_index() -> str:
         "# Data dictionary",
         "",
         "The tables that churnstats reads, as data frames or as CSV, Parquet, Stata, SPSS or Excel "
-        "files. Each has a page and a Table Schema (JSON). Columns that are not listed are kept "
-        "and not used.",
+        "files. Of a workbook the first worksheet is read. Each has a page and a Table Schema "
+        "(JSON). Columns that are not listed are kept and not used.",
         "",
         "| table | one row | columns that it must have | schema |",
         "|:---|:---|:---|:---|",
