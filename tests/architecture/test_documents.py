@@ -8,6 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import churnstats as cs
@@ -18,6 +19,9 @@ DOCUMENTS = sorted(
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 METHODS = (ROOT / "METHODS.md").read_text(encoding="utf-8")
+GLOSSARY = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
+SUPERINTENDENTS = ROOT / ".." / "shared" / "data" / "superintendents"
+MISSOURI = SUPERINTENDENTS / "missouri_superintendents_2003_2024.csv"
 # What users of the README have in their folder.
 THEIR_FILES = {
     "superintendents.csv": """\
@@ -157,3 +161,45 @@ def test_every_public_function_has_a_row_in_methods() -> None:
             for n in re.findall(r"`([\w.]+)`", first)}  # fmt: skip
     assert {"cox", "turnover_by_group", "read_seda", "Tenures.from_roster"} <= wanted
     assert not wanted - rows
+
+
+def terms() -> set[str]:
+    """Return the columns and other names in the first cells of the glossary."""
+    firsts = re.findall(r"^\|([^|]*)\|", GLOSSARY, flags=re.MULTILINE)
+    return {name for first in firsts for name in re.findall(r"`(\w+)`", first)}
+
+
+def test_columns_of_changes_and_portfolios_stand_in_the_glossary() -> None:
+    data = cs.datasets.load_mlb()
+    panel = cs.Panel.build(data.tenures, data.outcomes)
+    plain = {"event_id", "unit_id", "role", "event_order", "predecessor_spell_id",
+             "successor_spell_id", "predecessor_id", "successor_id"}  # fmt: skip
+    portfolio = cs.program_portfolio(data.programs, panel).frame
+    columns = {*panel.events, *portfolio} - plain - {"n_age_known", "n_champion_known"}
+    assert {"exit_type", "successor_origin", "overlap_jaccard"} <= columns
+    assert not columns - terms()
+
+
+def test_measures_of_churn_stand_in_the_glossary() -> None:
+    made = cs.churn_measures(
+        cs.datasets.load_mlb().tenures, families=cs.RoleFamilies(head="manager")
+    )
+    named = {c.replace("manager_turnover", "f_turnover", 1) for c in made}
+    counts = re.compile(r"unit_id|\w*n_posts|\w*_coverage_share|\w*_n_at_risk|\w*_n_left")
+    measures = {c for c in named if not counts.fullmatch(c)}
+    assert {"synchrony_share", "f_turnover_lag_share"} <= measures
+    assert not {m for m in measures if f"`{m}`" not in GLOSSARY}
+
+
+@pytest.mark.skipif(not MISSOURI.exists(), reason="this file is not shipped")
+def test_missouri_has_as_many_handovers_and_shared_posts_as_methods_says() -> None:
+    sentence = r"(\d+) become handovers within the year and (\d+) shared posts \((\d+) of"
+    said = re.search(sentence, METHODS)
+    assert said is not None
+    tenures = cs.readers.read_missouri(MISSOURI)
+    lines = tenures.issues.rows()
+    source = pd.read_csv(MISSOURI, dtype=str)[["county_district_code", "year"]]
+    found = [len(source.iloc[lines.loc[lines["rule"] == rule, "row"] - 2].drop_duplicates())
+             for rule in ("handover_in_year", "shared_post", "shares_above_one")]  # fmt: skip
+    assert [int(n) for n in said.groups()] == found
+    assert f"| spells | {len(tenures.frame):,} |" in METHODS

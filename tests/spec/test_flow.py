@@ -151,3 +151,9 @@ def test_a_panel_s_ledger_can_be_drawn() -> None:
 def test_a_ledger_without_steps_has_no_picture() -> None:
     with pytest.raises(SpecError, match="without steps"):
         flow_figure(RowLedger())
+
+
+def test_a_panel_draws_its_own_flow() -> None:
+    panel = cs.Panel.build(cs.datasets.load_mlb().tenures)
+    figure = panel.plot_flow("Managers")
+    assert any("992" in text.get_text() for text in figure.axes[0].texts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from churnstats.core.errors import SpecError
 from churnstats.core.issues import raise_faults
 from churnstats.core.provenance import RowLedger
+from churnstats.display.flow import flow_figure
 from churnstats.panel.events import (
     EVENT_RULES,
     EventRules,
@@ -25,6 +26,9 @@ from churnstats.records.ingest import row_fault
 from churnstats.records.outcomes import Outcomes
 from churnstats.records.tenures import Tenures
 from churnstats.records.units.units import Units
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 UnknownUnits = Literal["error", "drop"]
 KEY = ["unit_id", "school_year_end"]
@@ -155,6 +159,10 @@ class Panel:
     def flow(self) -> pd.DataFrame:
         """Return the row ledger: step, unit, n_in, reason, n_lost, n_out."""
         return self.ledger.frame()
+
+    def plot_flow(self, title: str = "") -> Figure:
+        """Draw the row ledger from top to bottom, with what was left out and why."""
+        return flow_figure(self.ledger, title)
 
     def __repr__(self) -> str:
         f = self.frame

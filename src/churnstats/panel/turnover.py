@@ -238,8 +238,9 @@ def mask_transitions(
     Panel
         Its ``turnover_lag`` of the later year and ``turnover_lead`` of the earlier are missing
         for all units of the group, and the changes of the later year bear no known date, so that
-        event studies leave them out, and say so. The ledger says how many known transitions there
-        were, by reason. The spells are as they were.
+        event studies leave them out, and say so. No window of years, of changes or of stayers,
+        holds such a transition. The ledger says how many known transitions there
+        were, by reason. The spells are as they were, and so are tenures and hazards.
 
     Raises
     ------

@@ -22,7 +22,7 @@ class InterimRules:
     ----------
     by_title : bool
         The title says "interim", "acting", "temporary" or "pro tem"; another title says that the
-        holder is not. Who had both in one spell is not, and listed.
+        holder is not. Who had both in one spell is not; of a roster, such spells are listed.
     by_dates : bool
         Spells that begin after the first day of a school year and end by its last.
     shorter_than_years : float, optional
