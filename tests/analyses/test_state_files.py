@@ -11,6 +11,7 @@ import pytest
 
 import churnstats as cs
 from churnstats.records.readers import (
+    indiana_units,
     missouri_people,
     read_broad_center,
     read_indiana,
@@ -147,7 +148,7 @@ def test_indiana_can_be_read_by_the_last_directory_of_each_year() -> None:
 def test_indiana_principals() -> None:
     principals = read_indiana(PRINCIPALS, role="principal")
     assert_adds_up(principals, 24_802)
-    assert principals.frame["unit_id"].str.fullmatch(r"[0-9A-Z]\d{3}").all()
+    assert principals.frame["unit_id"].str.fullmatch(r"S[0-9A-Z]\d{3}").all()
     assert principals.frame["role"].unique().tolist() == ["principal"]
     assert principals.issues.count("two_directories") == 3_826
     assert principals.issues.count("zeros_lost") == 220 + 179
@@ -202,3 +203,27 @@ def test_the_broad_center_reader_gives_the_published_turnover() -> None:
     both = ours.rename_axis(published.index.names).reindex(published.index)
     assert len(both) == 155
     assert ((both - published).abs() <= 0.05 + 1e-9).all()
+
+
+def test_indiana_has_superintendents_and_principals_in_one_panel_chain() -> None:
+    """From the raw files: who led each school and its corporation in each school year."""
+    units = indiana_units(PRINCIPALS)
+    both = cs.Tenures.combine([read_indiana(INDIANA), read_indiana(PRINCIPALS, role="principal")])
+    schools = cs.Panel.build(both, role="principal")
+    districts = cs.Panel.build(both, role="superintendent")
+    assert schools.ledger.steps[0].n_in == 5_585
+    assert {step.unit for step in schools.ledger.steps} >= {"roster rows (principal)", "spells"}
+    frame = schools.frame
+    frame = frame.assign(district_id=units.parent_at(frame["unit_id"], frame["school_year_end"]))
+    assert frame["district_id"].notna().mean() > 0.98
+    heads = districts.frame[["unit_id", "school_year_end", "leader_id"]]
+    heads = heads.set_axis(["district_id", "school_year_end", "superintendent_id"], axis=1)
+    led = frame.merge(heads, how="left", validate="m:1")
+    assert len(led) == len(frame)
+    assert led["superintendent_id"].notna().mean() > 0.8
+    moves = units.changes[units.changes["change"] == "new_parent"]
+    assert 10 <= moves["unit_id"].nunique() <= 40
+    reached = cs.district_events_on_schools(districts, schools, units)
+    assert len(reached.frame) > 3_000
+    churn = cs.churn_measures(both, units=units)
+    assert churn["unit_id"].str.fullmatch(r"[0-9A-Z]\d{3}|S[0-9A-Z]\d{3}").all()

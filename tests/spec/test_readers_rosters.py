@@ -310,8 +310,8 @@ def test_principals_are_read_by_school_and_moved_schools_are_listed() -> None:
     made = read_indiana(pd.DataFrame(rows, columns=names), role="principal")
     shown = made.frame[["unit_id", "role", "start", "stop"]]
     assert shown.to_numpy().tolist() == [
-        ["0013", "principal", 2019.0, 2021.0],
-        ["0020", "principal", 2021.0, 2022.0],
+        ["S0013", "principal", 2019.0, 2021.0],
+        ["S0020", "principal", 2021.0, 2022.0],
     ]
     assert made.issues.count("moved_school") == 1
     assert made.issues.count("zeros_lost") == 2

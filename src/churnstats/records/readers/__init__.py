@@ -4,7 +4,7 @@ from churnstats.records.readers.broad_center import read_broad_center
 from churnstats.records.readers.ccd import read_ccd_directory
 from churnstats.records.readers.ceds import ceds_exit_reason
 from churnstats.records.readers.edfi import read_edfi_assignments
-from churnstats.records.readers.indiana import indiana_people, read_indiana
+from churnstats.records.readers.indiana import indiana_people, indiana_units, read_indiana
 from churnstats.records.readers.missouri import missouri_people, read_missouri
 from churnstats.records.readers.seda import read_seda
 from churnstats.records.readers.texas import read_texas
@@ -16,6 +16,7 @@ __all__ = [
     "ReadRows",
     "ceds_exit_reason",
     "indiana_people",
+    "indiana_units",
     "missouri_people",
     "read_broad_center",
     "read_ccd_directory",

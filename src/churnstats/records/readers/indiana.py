@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import product
 from typing import Any, Literal, TypeAlias
 
@@ -25,6 +26,7 @@ from churnstats.records.readers._common import (
 from churnstats.records.readers._people import people_of, with_people
 from churnstats.records.rosters import RosterRules
 from churnstats.records.tenures import Tenures
+from churnstats.records.units.units import Units
 
 Role: TypeAlias = Literal["superintendent", "principal"]
 UNITS = {"superintendent": "corporation_id", "principal": "school_id"}
@@ -32,6 +34,8 @@ RULES = RosterRules(snapshots="dated")
 KEY = ("unit_id", "school_year_end", "snapshot")
 NO_TITLE = HONORIFICS | {"mss", "superintendent", "principal"}
 CLOSE_DAYS = 90
+# Corporations and schools have numbers of four digits each, and share them.
+SCHOOL = "S"
 FULL_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?!\d)")
 _YEARS = re.compile(r"^\d{4}-\d{2,4}")
 
@@ -65,7 +69,8 @@ def read_indiana(
     ----------
     data : frame or path
         ``snapshot`` (file name or date), ``fall``, ``corporation_id`` and ``superintendent``, or
-        ``school_id`` and ``principal`` (ids of 4 digits), ``title``.
+        ``school_id`` and ``principal`` (ids of 4 digits), ``title``. Schools get an ``S`` before
+        their number, since corporations have the same numbers.
     role : {"superintendent", "principal"}
     overrides : path or frame, optional
         A person's decisions about names; see `indiana_people`.
@@ -104,6 +109,58 @@ def read_indiana(
     return with_findings(made, findings, RowLedger())
 
 
+def indiana_units(data: Any, *, calendar: SchoolCalendar | None = None) -> Units:
+    """Return Indiana's corporations and schools, with the schools that changed corporation.
+
+    Parameters
+    ----------
+    data : frame or path
+        The directory of principals, as `read_indiana` takes it.
+    calendar : SchoolCalendar, optional
+
+    Returns
+    -------
+    Units
+        Corporations are districts; a school's parent is its corporation in the first year, and a
+        change ``new_parent`` says from which year it is another one. Of several directories of a
+        school year the last one counts.
+
+    Raises
+    ------
+    DataError
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from churnstats.records.readers import indiana_units
+    >>> directory = pd.DataFrame({
+    ...     "snapshot": ["2018-09-01", "2019-09-11"], "fall": [2018, 2019], "title": "Mr",
+    ...     "corporation_id": ["15", "25"], "school_id": "13", "principal": "Abel Osgood"})
+    >>> indiana_units(directory).changes[["unit_id", "change", "successor_id"]].to_numpy().tolist()
+    [['S0013', 'new_parent', '0025']]
+    """
+    check_options(calendar)
+    rows, findings = _rows(data, "principal")
+    rows = rows.dropna(subset="corporation_id")
+    rows = rows.sort_values(["unit_id", "school_year_end", "snapshot"], kind="stable")
+    rows = rows.drop_duplicates(["unit_id", "school_year_end"], keep="last")
+    before = rows.groupby("unit_id")["corporation_id"].shift()
+    moved = rows[before.notna() & (rows["corporation_id"] != before)]
+    schools = rows.drop_duplicates("unit_id")
+    districts = pd.DataFrame({"unit_id": rows["corporation_id"].unique()})
+    made = pd.concat(
+        [
+            districts.assign(level="district", parent_id=None),
+            schools[["unit_id"]].assign(level="school", parent_id=schools["corporation_id"]),
+        ],
+        ignore_index=True,
+    ).assign(group_id="IN")
+    changes = moved[["unit_id", "school_year_end", "corporation_id"]].assign(change="new_parent")
+    changes = changes.rename(columns={"corporation_id": "successor_id"})
+    units = Units.from_frame(made, changes if len(changes) else None, calendar=calendar)
+    return replace(units, issues=findings.issues + units.issues)
+
+
 def _rows(data: Any, role: Role) -> tuple[pd.DataFrame, Findings]:
     """Return unit, year, snapshot, name and title of each row."""
     if role not in tuple(UNITS):
@@ -120,6 +177,8 @@ def _rows(data: Any, role: Role) -> tuple[pd.DataFrame, Findings]:
         full_ids(rows, "corporation_id", 4, findings, required=False)
     rows["school_year_end"] = school_years(rows, "school_year_end", findings, "fall")
     findings.stop()
+    if role == "principal":
+        rows["unit_id"] = SCHOOL + rows["unit_id"]
     title = text(rows["title"]).str.strip()
     plain = title.str.lower().str.replace(".", "", regex=False)
     made = rows.assign(
