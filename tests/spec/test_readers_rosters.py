@@ -12,6 +12,7 @@ import pytest
 import churnstats as cs
 from churnstats.records.readers import (
     indiana_people,
+    indiana_units,
     missouri_people,
     read_broad_center,
     read_indiana,
@@ -321,3 +322,19 @@ def test_principals_are_read_by_school_and_moved_schools_are_listed() -> None:
         read_indiana(pd.DataFrame(rows, columns=names), role="teacher")  # type: ignore[arg-type]
     with pytest.raises(cs.DataError, match="superintendent"):
         read_indiana(pd.DataFrame(rows, columns=names))
+
+
+def test_a_school_belongs_where_the_last_directory_of_the_year_has_it() -> None:
+    directory = pd.DataFrame(
+        {
+            "snapshot": ["2018-09-01", "2019-09-11", "2020-01-15", "2020-09-01"],
+            "fall": [2018, 2019, 2019, 2020], "corporation_id": ["15", "25", "15", "35"],
+            "school_id": "13", "principal": "Abel Osgood", "title": "Mr",
+        }
+    )  # fmt: skip
+    units = indiana_units(directory)
+    assert units.changes[["school_year_end", "successor_id"]].to_numpy().tolist() == [
+        [2021, "0035"]
+    ]
+    parents = units.parent_at(pd.Series(["S0013"] * 3), pd.Series([2019, 2020, 2021]))
+    assert parents.tolist() == ["0015", "0015", "0035"]

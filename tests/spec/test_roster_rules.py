@@ -698,10 +698,10 @@ def test_the_end_of_a_contract_is_no_exit() -> None:
     assert_shows(
         tenures.frame,
         """
-        leader_id  start  stop  right_censored
-        a          2010   2013  no
-        b          2013   2015  yes
-        c          2016   2020  yes
+        leader_id  start  stop  right_censored  stop_watched
+        a          2010   2013  no              yes
+        b          2013   2015  yes             no
+        c          2016   2020  yes             yes
     """,
     )
     assert tenures.issues.count("contract_cut") == 1
@@ -809,6 +809,7 @@ def test_what_opened_and_closed_gives_its_spells_back_with_its_units() -> None:
         b          2011   2013  no             yes             unit_closed
     """,
     )
+    assert rows_of(tenures, "outside_unit_life") == []
     made = tenures.to_roster()
     assert made["school_year_end"].tolist() == [2010, 2011, 2012]
     again = cs.Tenures.from_roster(made, units=units).frame.drop(columns="fte_reported")
@@ -976,7 +977,12 @@ def test_names_as_ids_are_not_shown_in_errors() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"rules": {"max_gap_years": 1}}, {"units": pd.DataFrame()}, {"calendar": "school"}],
+    [
+        {"rules": {"max_gap_years": 1}},
+        {"rules": None},
+        {"units": pd.DataFrame()},
+        {"calendar": "school"},
+    ],
 )
 def test_options_of_another_type_are_refused(options: dict[str, object]) -> None:
     frame = pd.DataFrame({"unit_id": ["1"], "leader_id": ["a"], "school_year_end": [2010]})
@@ -996,3 +1002,14 @@ def test_tenures_of_two_sources_are_put_together() -> None:
     other = cs.Tenures.from_roster(frame, role="aide", calendar=cs.SchoolCalendar(8))
     with pytest.raises(cs.SpecError, match="SchoolCalendar"):
         cs.Tenures.combine([heads, other])
+
+
+def test_who_watched_the_end_of_joined_rows_is_that_of_the_last() -> None:
+    rows = pd.DataFrame(
+        {
+            "unit_id": "1", "leader_id": "a", "start": [2010.0, 2012.0], "stop": [2012.0, 2013.0],
+            "right_censored": [False, True], "stop_watched": [True, False],
+        }
+    )  # fmt: skip
+    spell = cs.Tenures.from_assignments(rows, role="head").frame
+    assert spell[["right_censored", "stop_watched"]].to_numpy().tolist() == [[True, False]]

@@ -34,9 +34,8 @@ class AssignmentRules:
         Breaks up to which two rows of one leader in one post are one spell.
     ends : {"exit", "contract"}
         What the end of a leader's last row is. The end of a contract is no exit: the spell ends
-        when somebody else begins, and is right-censored at the contract's end, or at the end of
-        observation, if nobody does. If somebody begins later than the contract ends, the spell
-        ends with it, and ``stop_latest`` says when the next one began.
+        when somebody else begins by then, and is right-censored at the contract's end, or at the
+        end of observation, if nobody does. If somebody begins later, ``stop_latest`` says when.
     interim : InterimRules
     """
 
@@ -184,6 +183,7 @@ def _spells(
     spells["stop"] = reach[last]
     for column in (
         "right_censored",
+        "stop_watched",
         "exit_reason",
         "announced",
         "title",
@@ -215,7 +215,7 @@ def _by_titles(spells: pd.DataFrame, frame: pd.DataFrame, at: IntArray) -> None:
 
 
 def _contract_ends(spells: pd.DataFrame, source: pd.DataFrame) -> tuple[pd.DataFrame, IssueLog]:
-    """End each spell when the next leader begins; without a next one it is right-censored."""
+    """End each spell when the next leader begins; one that lapsed before is right-censored."""
     post = _codes(spells, ["unit_id", "role"])
     start, stop = (spells[c].to_numpy(dtype=float) for c in ("start", "stop"))
     followed = np.r_[same_as_before(post)[1:], False][: len(spells)]
@@ -226,7 +226,7 @@ def _contract_ends(spells: pd.DataFrame, source: pd.DataFrame) -> tuple[pd.DataF
     made["stop_latest"] = np.where(following > stop + CLOCK, following, np.nan)
     lapsed = ~cut & ~spells["right_censored"].to_numpy(dtype=bool) & ~(following <= stop + CLOCK)
     made["right_censored"] = spells["right_censored"].to_numpy(dtype=bool) & ~cut | lapsed
-    made["stop_watched"] = ~lapsed
+    made["stop_watched"] = spells["stop_watched"].to_numpy(dtype=bool) & ~lapsed
     issues = IssueLog()
     findings: tuple[tuple[str, str, BoolArray, str], ...] = (
         ("contract_cut", "contracts run on when the next leader begins", cut, "ended there"),

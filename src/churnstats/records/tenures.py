@@ -81,8 +81,8 @@ class Tenures:
             Role of all rows where the data have no such column.
         calendar : SchoolCalendar, optional
         units : Units, optional
-            Known units and their changes: ids that changed are carried over, and what begins or
-            ends with its unit is not censored there.
+            Known units and their changes: ids that changed are carried over, what begins with
+            its unit is not censored there, and what ends with it is marked ``unit_closed``.
         observed_until : float or str, optional
             Date or school-year time at which observation ends: spells without a stop are
             right-censored there, and one that stops later is a fault.
@@ -412,7 +412,7 @@ class Tenures:
 def _expect(options: Mapping[str, tuple[object, type]]) -> None:
     """Refuse options that are of another type than they have to be."""
     for name, (value, kind) in options.items():
-        if value is not None and not isinstance(value, kind):
+        if not isinstance(value, kind) and not (value is None and kind in (Units, SchoolCalendar)):
             what = f"{name}= is a {type(value).__name__}, not {kind.__name__}"
             raise SpecError(name, what, how=f"give a cs.{kind.__name__}")
 
