@@ -68,29 +68,8 @@ Base: TypeAlias = BaseYear | EarlyBase | LagAdjusted
 
 
 @dataclass(frozen=True)
-class Stacked:
-    """Windows around repeated events, each against units that change nothing.
-
-    Parameters
-    ----------
-    pre, post : int
-        Years before and after the school year of the change (event time 0, the first year in
-        which the successor leads).
-    controls : {"stayers"}
-        Units that one leader leads through the window.
-    isolate : bool
-        Use only events that stand alone in their window. If False, contaminated events are
-        kept, and counted.
-    base : BaseYear, EarlyBase or LagAdjusted
-        What effects are differences from.
-    weighting : {"events", "ols"}
-        Mean over events, or what least squares makes of the stacks.
-
-    Examples
-    --------
-    >>> Stacked(pre=3, post=2).years
-    array([-3, -2, -1,  0,  1,  2])
-    """
+class StackedWindows:
+    """The choices of a stacked design, and its rows; `Stacked` tells what they mean."""
 
     pre: int = 3
     post: int = 3
@@ -175,8 +154,8 @@ FATES = (
 )
 
 
-def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
-    """Build the rows of a stacked design; see `Stacked`."""
+def build_sample(spec: StackedWindows, panel: Panel, outcome: str) -> StackedSample:
+    """Build the rows of a stacked design; see `StackedWindows`."""
     grid = unit_year_grid(panel)
     y = _outcome(panel, grid, outcome)
     around = windows_around(grid, spec.pre, spec.post)
@@ -229,7 +208,7 @@ def build_sample(spec: Stacked, panel: Panel, outcome: str) -> StackedSample:
 
 
 def _rows(
-    spec: Stacked, grid: Grid, y: FloatArray, used: BoolArray, stayer: BoolArray
+    spec: StackedWindows, grid: Grid, y: FloatArray, used: BoolArray, stayer: BoolArray
 ) -> pd.DataFrame:
     """Return one row a stack, unit and year, events and stayers of all stacks."""
     in_stack = used | (stayer & used.any(axis=0))
@@ -258,7 +237,7 @@ def _rows(
 
 
 def stacked_design(
-    spec: Stacked, sample: StackedSample, clusters: tuple[str, ...], panel: Panel
+    spec: StackedWindows, sample: StackedSample, clusters: tuple[str, ...], panel: Panel
 ) -> Design:
     """Return the arrays of a stacked regression.
 
@@ -308,7 +287,7 @@ def stacked_design(
     )
 
 
-def estimated_times(spec: Stacked) -> list[int]:
+def estimated_times(spec: StackedWindows) -> list[int]:
     """Return the event times that have a coefficient of their own."""
     if isinstance(spec.base, LagAdjusted):
         return [int(k) for k in spec.years if k >= 0]
@@ -321,7 +300,7 @@ def term_name(event_time: int) -> str:
     return f"k={event_time:+d}"
 
 
-def _lags(frame: pd.DataFrame, spec: Stacked) -> FloatArray:
+def _lags(frame: pd.DataFrame, spec: StackedWindows) -> FloatArray:
     """Return the outcomes at event times -1, -2, ... of each row's window."""
     assert isinstance(spec.base, LagAdjusted)
     width = spec.years.size

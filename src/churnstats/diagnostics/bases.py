@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from churnstats.core.errors import SpecError
-from churnstats.designs.stacked import Base, BaseYear, EarlyBase, LagAdjusted, Stacked, term_name
+from churnstats.designs.stacked import Base, BaseYear, EarlyBase, LagAdjusted, term_name
 from churnstats.display import figures
-from churnstats.estimators.event_study import event_study
+from churnstats.estimators.stacked import Stacked
+from churnstats.inference.event_study import event_study
 from churnstats.inference.result import Result
 from churnstats.inference.vcov import Cluster, Vcov
 from churnstats.panel.panel import Panel
