@@ -9,7 +9,7 @@ import pytest
 import churnstats as cs
 from churnstats.core.errors import SpecError
 from churnstats.core.provenance import RowLedger
-from churnstats.display.flow import NOTE, flow_figure, flow_levels
+from churnstats.display.flow import NOTE, flow_chain, flow_figure, flow_levels
 from record_tables import spells
 
 LEDGER = (
@@ -157,3 +157,54 @@ def test_a_panel_draws_its_own_flow() -> None:
     panel = cs.Panel.build(cs.datasets.load_mlb().tenures)
     figure = panel.plot_flow("Managers")
     assert any("992" in text.get_text() for text in figure.axes[0].texts)
+
+
+def test_what_is_looked_up_is_found_or_not_and_never_left_out() -> None:
+    ledger = RowLedger().step("one for each unit-year", "look-ups in scores", 9, 9)
+    ledger = ledger.step("found", "look-ups in scores", 9, 7, {"of units it lacks": 2})
+    assert shown(ledger)[1] == (
+        "follows",
+        "7 look-ups in scores | found",
+        "2 not found |  of units it lacks",
+    )
+
+
+PANEL = RowLedger().step("spells", "spells", 30, 30).step("panel", "unit-years", 95, 95)
+
+
+def test_the_sample_of_a_frame_goes_on_with_the_panel_s_unit_years() -> None:
+    sample = RowLedger().step("sample", "rows", 95, 90, {"without math": 5})
+    sample = sample.step("at risk", "rows", 90, 88, {"late": 2})
+    chain = flow_chain(PANEL, sample)
+    assert [(s.name, s.unit, s.n_in, s.n_out) for s in chain.steps] == [
+        ("spells", "spells", 30, 30),
+        ("panel", "unit-years", 95, 95),
+        ("sample", "unit-years", 95, 90),
+        ("at risk", "unit-years", 90, 88),
+    ]
+    assert [level[0] for level in shown(chain)] == ["begins", "begins", "follows", "follows"]
+
+
+def test_a_ledger_that_holds_the_panel_s_steps_is_the_chain_itself() -> None:
+    longer = PANEL.step("changes", "changes", 12, 8, {"undated": 4})
+    assert flow_chain(PANEL, longer) is longer
+    assert flow_chain(PANEL, RowLedger()) is PANEL
+    assert flow_chain(RowLedger(), longer) is longer
+
+
+@pytest.mark.parametrize(("unit", "n"), [("rows", 94), ("unit-years", 94), ("cells", 95)])
+def test_a_ledger_of_other_rows_is_no_part_of_the_chain(unit: str, n: int) -> None:
+    with pytest.raises(SpecError, match="which nothing before left"):
+        flow_chain(PANEL, RowLedger().step("sample", unit, n, n))
+
+
+def test_results_go_back_to_the_first_record() -> None:
+    data = cs.datasets.load_mlb()
+    panel = cs.Panel.build(data.tenures, data.outcomes)
+    study = cs.event_study(panel, cs.Stacked(pre=2, post=1), "win_share")
+    line = cs.linear_model(panel.frame, "win_share ~ turnover_lag", vcov=cs.Cluster("unit_id"))
+    for result, last in ((study, "192 changes"), (line, "2,526 unit-years")):
+        chain = flow_chain(panel.ledger, result.ledger)
+        assert chain.steps[0].name == "valid spells"
+        assert chain.steps[: len(panel.ledger.steps)] == panel.ledger.steps
+        assert flow_levels(chain)[-1].box.count == last

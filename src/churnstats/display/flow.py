@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from churnstats.core.errors import SpecError
@@ -20,6 +20,10 @@ MAIN_WIDTH, SIDE_LEFT, SIDE_WIDTH = 3.35, 4.0, 3.6
 DIGIT, TITLE_LETTER = 0.075, 0.092
 MAIN_LETTERS, SIDE_LETTERS = 44, 42
 CENTRE = MARGIN + MAIN_WIDTH / 2
+# What estimators call the rows that they are given.
+ROWS = "rows"
+# Steps of joins, whose rows are not lost to the panel or to anything else: what the rest is.
+NOT = {"found": "not found", "used": "not used"}
 NOTE = "Dotted: from here on rows of another kind are counted."
 
 
@@ -112,6 +116,59 @@ def flow_figure(ledger: RowLedger, title: str = "") -> Figure:
     return figure
 
 
+def flow_chain(before: RowLedger, after: RowLedger) -> RowLedger:
+    """Return one ledger from raw rows to the sample.
+
+    Parameters
+    ----------
+    before : RowLedger
+        Such as a panel's.
+    after : RowLedger
+        Such as that of a result. It may hold the steps of ``before`` already, as those of event
+        studies do, or begin with the rows that ``before`` ends with, as those of estimators that
+        take a frame.
+
+    Returns
+    -------
+    RowLedger
+        What estimators call rows is counted as what it was called before.
+
+    Raises
+    ------
+    SpecError
+        ``after`` begins with another number of rows than anything in ``before`` ends with.
+
+    Examples
+    --------
+    >>> from churnstats.core.provenance import RowLedger
+    >>> panel = RowLedger().step("panel", "unit-years", 950, 950)
+    >>> result = RowLedger().step("sample", "rows", 950, 900, {"without math": 50})
+    >>> print(flow_chain(panel, result))
+    panel: 950 unit-years in, 950 kept
+    sample: 950 unit-years in, 900 kept
+        - 50 without math
+    """
+    n = len(before.steps)
+    if after.steps[:n] == before.steps:
+        return after
+    if not after.steps:
+        return before
+    last = {step.unit: step.n_out for step in before.steps}
+    first = after.steps[0]
+    named = first.unit if first.unit in last else None
+    if first.unit == ROWS:
+        named = next((u for u in reversed(last) if last[u] == first.n_in), None)
+    if named is None or last[named] != first.n_in:
+        raise SpecError(
+            "ledger",
+            f"'{first.name}' begins with {first.n_in:,} {first.unit}, which nothing before left",
+            where=[f"{left:,} {unit}" for unit, left in last.items()],
+            how="give the ledger of the panel whose frame was estimated on, with all its rows",
+        )
+    renamed = [replace(s, unit=named) if s.unit == first.unit else s for s in after.steps]
+    return before + RowLedger(tuple(renamed))
+
+
 def flow_levels(ledger: RowLedger) -> list[Level]:
     """Return the boxes of a ledger from top to bottom.
 
@@ -144,7 +201,7 @@ def _lost_box(step: Step) -> Box | None:
     for reason, n in step.lost.items():
         first, *more = textwrap.wrap(reason, SIDE_LETTERS)
         lines += [(f"{n:,}" if len(step.lost) > 1 else "", first), *(("", line) for line in more)]
-    return Box(f"{sum(step.lost.values()):,} left out", tuple(lines))
+    return Box(f"{sum(step.lost.values()):,} {NOT.get(step.name, 'left out')}", tuple(lines))
 
 
 def _way(level: Level) -> float:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Colour and line of each kind of mark: told apart without colours too.
 PENS = ((PALETTE[1], "-"), (PALETTE[3], (0, (2.2, 1.1))), (INK, (0, (0.8, 0.8))))
 BLANK = "#eceff1"
+NOBODY = "nobody has an outcome"
 MAX_GROUPS, MAX_YEARS = 60, 40
 # Inches of a row, of what is around the rows and of a legend. Beside fewer rows than these a scale
 # is too long: the numbers in the cells stand for it.
@@ -93,6 +94,33 @@ def heatmap_figure(
         )  # fmt: skip
     figure.set_figheight(AROUND + LEGEND * bool(handles) + CELL * len(groups))
     return figure
+
+
+def coverage_figure(coverage: pd.DataFrame, title: str = "") -> Figure:
+    """Draw which share of unit-years has an outcome, years in which nobody has one in frames.
+
+    Parameters
+    ----------
+    coverage : DataFrame
+        Columns measure, school_year_end, coverage_share and status, as `coverage_by_year` gives
+        them. Years outside those that were measured stay blank.
+    title : str
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> coverage = pd.DataFrame({
+    ...     "measure": "math", "school_year_end": [2019, 2020, 2021, 2022],
+    ...     "coverage_share": [0.9, 0.0, 0.0, 0.8],
+    ...     "status": ["measured", "gap", "gap", "measured"]})
+    >>> figure = coverage_figure(coverage)
+    """
+    named = {"measure": "group", "school_year_end": "year", "coverage_share": "share"}
+    data = coverage.rename(columns=named)
+    data["share"] = data["share"].where(data["status"] != "outside")
+    data["mark"] = data["status"].map({"gap": NOBODY}).fillna("")
+    heading = title or "Unit-years with an outcome"
+    return heatmap_figure(data, [NOBODY], heading, "", "Unit-years with an outcome, %")
 
 
 def _numbers(ax: Axes, percent: np.ndarray, years: np.ndarray, top: float) -> None:

@@ -185,7 +185,8 @@ def _cells(
 def _starts(panel: Panel, units: pd.Index, first: int, shape: tuple[int, int]) -> BoolArray:
     """Mark the years in which units' first spells begin, where that start is known."""
     spell = panel.principals.drop_duplicates("unit_id", keep="first")
-    spell = spell[~spell["left_censored"] & (spell["start"] >= first - CLOCK)]
+    spell = spell[spell["unit_id"].isin(units) & ~spell["left_censored"]]
+    spell = spell[spell["start"] >= first - CLOCK]
     year = np.floor(spell["start"] + CLOCK)
     starts = np.zeros(shape, dtype=bool)
     starts[_cells(units, first, shape, spell["unit_id"], year)] = True
@@ -200,7 +201,7 @@ def windows_around(grid: Grid, pre: int, post: int) -> Windows:
     return Windows(
         inside=np.asarray((changes >= 0).any(axis=0)),
         observed=observed,
-        alone=(changes == 1) & (empty == _own_vacancy(grid.empty, pre)),
+        alone=(changes == 1) & (empty == own_vacancy(grid.empty, pre)),
         unchanged=(changes == 0) & (empty == 0),
     )
 
@@ -217,7 +218,7 @@ def window_sums(values: IntArray, pre: int, post: int) -> IntArray:
     return sums
 
 
-def _own_vacancy(empty: BoolArray, pre: int) -> IntArray:
+def own_vacancy(empty: BoolArray, pre: int) -> IntArray:
     """Count the years without a leader that run up to each year, within its window."""
     before = np.zeros(empty.shape, dtype=np.int64)
     for t in range(1, empty.shape[1]):

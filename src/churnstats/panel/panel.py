@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from churnstats.core.errors import SpecError
-from churnstats.core.issues import raise_faults
+from churnstats.core.calendar import CLOCK
 from churnstats.core.provenance import RowLedger
 from churnstats.display.flow import flow_figure
 from churnstats.panel.events import (
@@ -19,10 +17,19 @@ from churnstats.panel.events import (
     event_ledger,
     turnover_flags,
 )
-from churnstats.panel.exposure import exposures, holders, observed_stretches
+from churnstats.panel.exposure import (
+    columns_before_tests,
+    exposures,
+    holders,
+    holders_by_year,
+    interim_columns,
+    observed_stretches,
+    places,
+)
+from churnstats.panel.joins import Join, UnknownUnits, join_outcomes, join_panel
 from churnstats.panel.origins import successor_origins
 from churnstats.panel.shares import principals
-from churnstats.records.ingest import row_fault
+from churnstats.records.before_tests import BeforeTests, GivenDates, before_tests
 from churnstats.records.outcomes import Outcomes
 from churnstats.records.tenures import Tenures
 from churnstats.records.units.units import Units
@@ -30,7 +37,6 @@ from churnstats.records.units.units import Units
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UnknownUnits = Literal["error", "drop"]
 KEY = ["unit_id", "school_year_end"]
 
 
@@ -45,14 +51,17 @@ class Panel:
     frame : DataFrame
         One row a unit and school year under observation: ``unit_id, school_year_end, leader_id,
         spell_id, exposure_share, vacancy_share, observed_share, n_leaders,
-        elapsed_tenure_years, n_entries, n_exits, turnover_lead, turnover_lag``, then for each
-        measure m the columns ``m, m_std_error, m_n_obs``, missing where there is no outcome.
-        A year in which nobody looked, between a right-censored and a left-censored spell, has no
-        row.
+        elapsed_tenure_years, is_interim, interim_share, n_entries, n_exits, turnover_lead,
+        turnover_lag``; with a test date ``exposure_share_tested, tested_leader_id,
+        tested_leader_share, vacancy_share_tested, observed_share_tested``, of the stretch from
+        the start of the year to its tests; then for each measure m the columns ``m,
+        m_std_error, m_n_obs``, missing where there is no outcome. A year in which nobody looked,
+        between a right-censored and a left-censored spell, has no row.
     events : DataFrame
-        One row a change of leader, numbered.
+        One row a change of leader, numbered, with the rows of the source of both sides.
     exposure : DataFrame
-        One row a spell and school year, with the share of the year that it covers.
+        One row a spell and school year, with the share of the year that it covers, and of the
+        stretch before the tests.
     spells : DataFrame
         The spells of the role.
     principals : DataFrame
@@ -64,6 +73,9 @@ class Panel:
     masked : DataFrame, optional
         ``unit_id, school_year_end`` of years into which the transition was set to unknown: no
         window of years may hold one.
+    matches : DataFrame, optional
+        ``join, side, reason, n`` of all joins, outcomes among them: what found a partner, and
+        why the rest has none.
     """
 
     frame: pd.DataFrame
@@ -75,6 +87,7 @@ class Panel:
     measures: tuple[str, ...]
     ledger: RowLedger
     masked: pd.DataFrame | None = None
+    matches: pd.DataFrame | None = None
 
     @classmethod
     def build(
@@ -86,6 +99,7 @@ class Panel:
         unknown_units: UnknownUnits = "error",
         units: Units | None = None,
         event_rules: EventRules = EVENT_RULES,
+        test_date: GivenDates | None = None,
     ) -> Panel:
         """Build the panel of one role.
 
@@ -103,6 +117,11 @@ class Panel:
             What units belong to: a successor from the unit's parent is internal then.
         event_rules : EventRules
             What summer, planned, the types of exits and successors from outside are.
+        test_date : str, mapping, frame or path, optional
+            The day of the yearly tests, ``"04-15"``: who led before it is told then. By the
+            ``group_id`` of the tenures ``{"MO": "04-15", "IN": "03-01"}``; or a table of
+            ``school_year_end, test_date``, and ``unit_id`` or ``group_id`` where dates differ by
+            place. A year without a date had no tests.
 
         Returns
         -------
@@ -111,9 +130,9 @@ class Panel:
         Raises
         ------
         DataError
-            Outcomes of unknown units.
+            Outcomes of unknown units; test dates outside their school years.
         SpecError
-            A role that is not there or not named.
+            A role that is not there or not named; a test date that is no day of the year.
 
         Examples
         --------
@@ -123,15 +142,12 @@ class Panel:
         >>> len(panel.frame), len(panel.events)
         (2556, 962)
         """
-        spells = tenures.for_role(role)
+        spells, calendar = tenures.for_role(role), tenures.calendar
+        tests = None if test_date is None else before_tests(test_date, spells, calendar)
         line = principals(spells)
-        exposure = exposures(spells)
-        frame = holders(exposure, observed_stretches(line))
-        moves = count_moves(spells)
-        frame = frame.merge(moves, on=KEY, how="left", validate="1:1")
-        frame[["n_entries", "n_exits"]] = frame[["n_entries", "n_exits"]].fillna(0).astype("int64")
-        frame = pd.concat([frame, turnover_flags(frame)], axis=1)
-        events = event_ledger(spells, calendar=tenures.calendar, rules=event_rules)
+        frame, exposure = _years_led(spells, line, tests)
+        numbered = _with_source_rows(spells, tenures)
+        events = event_ledger(numbered, calendar=calendar, rules=event_rules)
         events = successor_origins(events, tenures.frame, units=units, rules=event_rules)
         ledger = tenures.ledger.step(
             f"spells of role {spells['role'].iloc[0]}",
@@ -141,20 +157,48 @@ class Panel:
             {"of other roles": len(tenures.frame) - len(spells)},
         )
         ledger = ledger.step("panel", "unit-years", len(frame), len(frame))
-        measures: tuple[str, ...] = ()
-        if outcomes is not None:
-            frame, step = _join(frame, outcomes, unknown_units)
-            measures, ledger = outcomes.measures, ledger + outcomes.ledger + step
-        return cls(
-            frame,
-            events,
-            exposure,
-            spells,
-            line,
-            str(spells["role"].iloc[0]),
-            measures,
-            ledger,
-        )
+        role = str(spells["role"].iloc[0])
+        panel = cls(frame, events, exposure, spells, line, role, (), ledger)
+        return panel if outcomes is None else join_outcomes(panel, outcomes, unknown_units)
+
+    def join(self, *joins: Join) -> Panel:
+        """Put declared tables on the panel, one after the other; see `join_panel`.
+
+        Examples
+        --------
+        >>> import pandas as pd, churnstats as cs
+        >>> panel = cs.Panel.build(cs.datasets.load_mlb().tenures)
+        >>> clubs = pd.DataFrame({"unit_id": ["BOS", "NYY"], "east": True})
+        >>> joined = panel.join(cs.Join(clubs, on=("unit_id",), relation="m:1", name="clubs"))
+        >>> joined.matches["n"].tolist()
+        [240, 2316, 2]
+        """
+        panel = self
+        for join in joins:
+            panel = join_panel(panel, join)
+        return panel
+
+    def holders_by_year(self) -> pd.DataFrame:
+        """Return one row a unit, school year and holder, vacant and unobserved time among them.
+
+        Returns
+        -------
+        DataFrame
+            ``unit_id, school_year_end, state, leader_id, exposure_share`` and, with a test date,
+            ``exposure_share_tested``. The state is "led", by one leader a row, "vacant" or
+            "unobserved"; ``leader_id`` is missing in the last two. Shares of a unit and year add
+            up to one, of the stretch before the tests where there were any.
+
+        Examples
+        --------
+        >>> import pandas as pd, churnstats as cs
+        >>> spells = pd.DataFrame({"unit_id": "1", "leader_id": ["a", "b"],
+        ...                        "start": [2010.0, 2010.75], "stop": [2010.5, 2011.0]})
+        >>> panel = cs.Panel.build(cs.Tenures.from_spells(spells, role="principal"))
+        >>> panel.holders_by_year()[["state", "leader_id", "exposure_share"]].to_numpy().tolist()
+        [['led', 'a', 0.5], ['led', 'b', 0.25], ['vacant', nan, 0.25]]
+        """
+        return holders_by_year(self.frame, self.exposure)
 
     def flow(self) -> pd.DataFrame:
         """Return the row ledger: step, unit, n_in, reason, n_lost, n_out."""
@@ -172,55 +216,25 @@ class Panel:
         )
 
 
-def _join(
-    frame: pd.DataFrame, outcomes: Outcomes, unknown_units: UnknownUnits
-) -> tuple[pd.DataFrame, RowLedger]:
-    if unknown_units not in ("error", "drop"):
-        raise SpecError("unknown_units", f"'{unknown_units}' is no rule", how="'error' or 'drop'")
-    table = outcomes.frame
-    known = table["unit_id"].isin(frame["unit_id"]).to_numpy()
-    if unknown_units == "error":
-        raise_faults(
-            row_fault(
-                "unknown_unit",
-                "outcomes",
-                "units have no tenure record",
-                "correct the unit ids (lost leading zeros?), or set unknown_units='drop'",
-                table,
-                ~known,
-                tuple(KEY),
-            )
-        )
-    made = pd.Index([c for m in outcomes.measures for c in _columns(m)])
-    clash = sorted({*made[made.duplicated()], *made.intersection(frame.columns)})
-    if clash:
-        raise SpecError(
-            "measure_name",
-            "measures give the panel two columns of one name",
-            where=clash,
-            how="rename the measures",
-        )
-    pairs = pd.MultiIndex.from_frame(frame[KEY])
-    years = pd.MultiIndex.from_frame(table[KEY].astype({"school_year_end": "int64"}))
-    inside = np.asarray(years.isin(pairs))
-    kept = table[inside].astype({"school_year_end": "int64"})
-    for measure in outcomes.measures:
-        part = kept[kept["measure"] == measure]
-        names = dict(zip(("estimate", "std_error", "n_obs"), _columns(measure), strict=True))
-        part = part[[*KEY, *names]].rename(columns=names)
-        frame = frame.merge(part, on=KEY, how="left", validate="1:1")
-    step = RowLedger().step(
-        "outcomes joined to the panel",
-        "outcome rows",
-        len(table),
-        int(inside.sum()),
-        {
-            "of units without a tenure record": int((~known).sum()),
-            "in years in which no tenure of the unit is observed": int((known & ~inside).sum()),
-        },
-    )
-    return frame, step
+def _years_led(
+    spells: pd.DataFrame, line: pd.DataFrame, tests: BeforeTests | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the panel of spells and of those of principals, and the exposure behind it."""
+    exposure, observed = exposures(spells, tests), observed_stretches(line)
+    frame = holders(exposure, observed)
+    parts = [frame, interim_columns(frame, exposure)]
+    if tests is not None:
+        parts.append(columns_before_tests(frame, exposure, observed, tests))
+        seen = (parts[-1]["observed_share_tested"] > CLOCK).to_numpy()[places(frame, exposure)]
+        exposure["exposure_share_tested"] = exposure["exposure_share_tested"].where(seen)
+    frame = pd.concat(parts, axis=1).merge(count_moves(spells), on=KEY, how="left", validate="1:1")
+    moves = ["n_entries", "n_exits"]
+    frame[moves] = frame[moves].fillna(0).astype("int64")
+    return pd.concat([frame, turnover_flags(frame)], axis=1), exposure
 
 
-def _columns(measure: str) -> tuple[str, str, str]:
-    return measure, f"{measure}_std_error", f"{measure}_n_obs"
+def _with_source_rows(spells: pd.DataFrame, tenures: Tenures) -> pd.DataFrame:
+    """Return spells with the rows of the source that they are made of, unless they name some."""
+    if "source_rows" in spells.columns:
+        return spells
+    return spells.assign(source_rows=tenures.made_of.texts(spells["spell_id"]))
