@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from panel.records import churn_records
+
 SEED = 20260
 
 
@@ -116,3 +118,7 @@ def write_all(folder: Path, scale: float, jobs: Collection[str]) -> None:
             spells, outcomes = rosters(sized(n_units), 20)
             spells.to_parquet(folder / f"{name}_spells.parquet")
             outcomes.to_parquet(folder / f"{name}_outcomes.parquet")
+    if "churn" in jobs:
+        spells, units = churn_records(sized(20_000))
+        spells.to_parquet(folder / "churn_spells.parquet")
+        units.to_parquet(folder / "churn_units.parquet")

@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from panel.churn_jobs import churn_churnstats, churn_floor, churn_pandas  # noqa: F401
+
 NOT_INSTALLED = 3
 Numbers = dict[str, float]
 Prepared = Callable[[], Any]
@@ -404,6 +406,12 @@ def _status_kb(key: str) -> int:
     return 0
 
 
+def _output_mb(result: Any) -> float:
+    """Return the memory of a result that is a mapping of frames, else nothing."""
+    frames = result.values() if isinstance(result, dict) else ()
+    return sum(frame.memory_usage(deep=True).sum() for frame in frames) / 2**20
+
+
 def _give_back() -> None:
     """Return memory that was freed to the system, so that it does not hide the next run's."""
     gc.collect()
@@ -433,7 +441,9 @@ def main(job: str, program: str, data: str, n_runs: str) -> int:
         run, numbers = globals()[f"{job}_{program}"](Path(data))
     except ImportError:
         return NOT_INSTALLED
-    found = numbers(run())
+    result = run()
+    found, output_mb = numbers(result), _output_mb(result)
+    del result
     seconds = []
     for _ in range(int(n_runs)):
         start = time.process_time()
@@ -441,7 +451,7 @@ def main(job: str, program: str, data: str, n_runs: str) -> int:
         seconds.append(time.process_time() - start)
     name = "numpy" if program == "floor" else program
     print(json.dumps({"seconds": seconds, "peak_mb": _peak_of(run), "numbers": found,
-                      "version": f"{name} {version(name)}"}))  # fmt: skip
+                      "output_mb": output_mb, "version": f"{name} {version(name)}"}))  # fmt: skip
     return 0
 
 

@@ -26,6 +26,7 @@ JOBS = {
     "survival": ("Kaplan-Meier, 1M rows, late entry", ("lifelines", "statsmodels")),
     "stacked": ("stacked event study, 20k units x 20 years", ("pyfixest",)),
     "panel": ("spells to panel, 200k spells", ()),
+    "churn": ("200k spells of 20k schools to panel, changes and churn", ("pandas",)),
     "roster": ("100k roster rows to validated spells", ("pandas",)),
     "simulate": ("simulation, 10k districts x 12 years", ()),
 }
@@ -36,6 +37,7 @@ TOLERANCE = {
     "survival": 1e-9,
     "stacked": 1e-6,
     "panel": 0.0,
+    "churn": 1e-9,
     "roster": 0.0,
 }
 ONE_THREAD = (
@@ -68,8 +70,9 @@ def check(job: str, program: str, ours: Found, theirs: Found) -> None:
 def line(label: str, found: Found, ours: float) -> str:
     seconds = statistics.median(found["seconds"])
     spread = max(found["seconds"]) / max(min(found["seconds"]), 1e-9)
+    output = f" for {found['output_mb']:.0f} MB of output" if found["output_mb"] else ""
     return (
-        f"  {label:<24}{seconds:9.3f} s {seconds / ours:9.2f} x {found['peak_mb']:9.0f} MB"
+        f"  {label:<24}{seconds:9.3f} s {seconds / ours:9.2f} x {found['peak_mb']:9.0f} MB{output}"
         f"   (slowest / fastest run {spread:.2f})"
     )
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 import churnstats as cs
+from churn_loops import ChurnByLoops
 from churnstats.panel.churn import churn_measures, leading, standardised, trailing
 from record_draws import spell_frames
 from support import DRAWS
@@ -119,3 +120,25 @@ def test_standardised_values_forget_origin_and_scale(values: list[int], shift: i
         assert abs(np.nanmean(made)) < 1e-12
         assert abs(np.nanstd(made, ddof=1) - 1) < 1e-12
         np.testing.assert_allclose(standardised(3 * x + shift), made, atol=1e-9)
+
+
+@given(
+    spell_frames(),
+    st.integers(1, 4),
+    st.lists(st.sampled_from(["Head", "Lead", None]), min_size=15, max_size=15),
+)
+@DRAWS
+def test_every_measure_is_what_loops_over_spells_count(
+    spells: pd.DataFrame, window: int, titles: list[str | None]
+) -> None:
+    roles = spells["unit_id"].map(ROLE).astype("str")
+    tenures = cs.Tenures.from_spells(spells.assign(role=roles, title=titles[: len(spells)]))
+    made = churn_measures(tenures, units=UNITS, window=window)
+    homes = {"01": "D", "1": "D"}
+    loops = ChurnByLoops(
+        tenures.frame,
+        lambda unit, year: homes.get(unit, "D" if year < 2005 else "E"),
+        lambda role: "cabinet" if role == "director_1" else role,
+        window,
+    )
+    assert_frame_equal(made, loops.measures()[list(made.columns)], check_dtype=False)

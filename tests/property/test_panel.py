@@ -16,11 +16,12 @@ import churnstats as cs
 from churnstats.core.provenance import frame_sha256
 from churnstats.panel.events import OF_THE_DAY
 from churnstats.panel.origins import ORIGIN_COLUMNS
-from record_draws import PARTS, spell_frames
+from record_draws import PARTS, rosters, spell_frames
 from support import DRAWS
 
 KEY = ["unit_id", "school_year_end"]
 TENURES = cs.Tenures.from_spells
+SOURCE_ROWS = ["predecessor_source_rows", "successor_source_rows"]
 
 
 def build(frame: pd.DataFrame) -> cs.Panel:
@@ -89,17 +90,148 @@ def test_the_panel_is_what_counting_eighths_of_years_says(frame: pd.DataFrame) -
             assert row.elapsed_tenure_years == min(first.stop, year + 1) - first.start
 
 
+@st.composite
+def shared_frames(draw: st.DrawFn) -> pd.DataFrame:
+    """Draw spells of which some share their post; who is alone has all of it."""
+    head, second = draw(spell_frames()), draw(spell_frames())
+    second["leader_id"] = second["leader_id"].map({"a": "d", "b": "e", "c": "f"})
+    both = pd.concat([head.assign(fte=0.75), second.assign(fte=0.25)], ignore_index=True)
+    return both.assign(entry=both["start"])
+
+
+@st.composite
+def days_of_tests(draw: st.DrawFn) -> pd.DataFrame:
+    """Draw the day of the tests, or none, for some units and years, on the grid of eighths."""
+    eighth = draw(st.lists(st.integers(0, PARTS - 1), min_size=9, max_size=9))
+    rows = [
+        {"unit_id": unit, "school_year_end": year, "test_date": year + part / PARTS}
+        for unit, shift in (("01", 0), ("1", 1), ("zz", 2))
+        for year in range(2000, 2016)
+        if (part := eighth[(year * 5 + shift) % 9])
+    ]
+    rows.append({"unit_id": "q", "school_year_end": 2010, "test_date": 2010.5})
+    return pd.DataFrame(rows).astype({"unit_id": "str"})
+
+
+def near(found: float, wanted: float) -> None:
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+
+
+def until_tests(days: pd.DataFrame) -> dict[tuple[str, int], int]:
+    """Return the number of eighths before the tests by unit and year."""
+    parts = (days["test_date"] - days["school_year_end"]) * PARTS
+    keys = zip(days["unit_id"], days["school_year_end"], strict=True)
+    return dict(zip(keys, parts.astype(int), strict=True))
+
+
 @DRAWS
-@given(spell_frames())
-def test_shares_sum_to_what_was_observed(frame: pd.DataFrame) -> None:
-    panel = build(frame)
-    led = panel.exposure.groupby(KEY)["exposure_share"].sum()
-    rows = panel.frame.set_index(KEY)
-    total = led.reindex(rows.index).fillna(0.0) + rows["vacancy_share"]
-    np.testing.assert_allclose(total, rows["observed_share"], rtol=0, atol=1e-12)
-    assert ((rows["observed_share"] > 0) & (rows["observed_share"] <= 1)).all()
-    assert led.index.isin(rows.index).all()
-    assert panel.exposure["exposure_share"].sum() == (frame["stop"] - frame["entry"]).sum()
+@given(spell_frames() | shared_frames(), days_of_tests())
+def test_shares_sum_to_what_was_observed_in_the_year_and_before_its_tests(
+    frame: pd.DataFrame, days: pd.DataFrame
+) -> None:
+    panel = cs.Panel.build(TENURES(frame), test_date=days)
+    rows, before = panel.frame.set_index(KEY), until_tests(days)
+    for end in ("", "_tested"):
+        led = panel.exposure.groupby(KEY)["exposure_share" + end].sum()
+        assert led.index.isin(rows.index).all()
+        observed = rows["observed_share" + end]
+        known = (observed > 0).to_numpy()
+        total = led.reindex(rows.index).fillna(0.0) + rows["vacancy_share" + end]
+        np.testing.assert_allclose(total[known], observed[known], rtol=0, atol=1e-12)
+        assert rows.loc[~known, "vacancy_share" + end].isna().all()
+        assert (observed[known] <= 1).all()
+        every = panel.holders_by_year().groupby(KEY)["exposure_share" + end]
+        sums = every.sum(min_count=1).reindex(rows.index)
+        np.testing.assert_allclose(sums[observed.notna()], 1.0, rtol=0, atol=1e-12)
+        assert sums[observed.isna()].isna().all()
+    assert (rows["observed_share"] > 0).all()
+    has_tests = [key in before for key in rows.index]
+    assert rows["observed_share_tested"].notna().tolist() == has_tests
+    if "fte" not in frame:
+        assert panel.exposure["exposure_share"].sum() == (frame["stop"] - frame["entry"]).sum()
+
+
+@DRAWS
+@given(spell_frames(), days_of_tests())
+def test_before_the_tests_it_is_what_counting_eighths_says(
+    frame: pd.DataFrame, days: pd.DataFrame
+) -> None:
+    made = cs.Panel.build(TENURES(frame), test_date=days).frame
+    seen, before = eighths(frame), until_tests(days)
+    for row in made.itertuples():
+        n = before.get((row.unit_id, row.school_year_end), 0)
+        first = row.school_year_end * PARTS
+        cells = [seen[row.unit_id, t] for t in range(first, first + n) if (row.unit_id, t) in seen]
+        near(row.observed_share_tested, len(cells) / n if n else np.nan)
+        shown = (row.exposure_share_tested, row.tested_leader_share, row.vacancy_share_tested)
+        if not cells:
+            assert np.isnan(shown).all()
+            assert pd.isna(row.tested_leader_id)
+            continue
+        leader, count = holder_of(cells)
+        own = sum(cell is not None and cell.leader_id == row.leader_id for cell in cells)
+        near(row.vacancy_share_tested, cells.count(None) / n)
+        near(row.tested_leader_share, count / n)
+        if pd.isna(row.leader_id):
+            assert np.isnan(row.exposure_share_tested)
+        else:
+            near(row.exposure_share_tested, own / n)
+        assert (row.tested_leader_id == leader) if leader else pd.isna(row.tested_leader_id)
+
+
+@DRAWS
+@given(shared_frames(), days_of_tests())
+def test_co_leaders_have_their_part_of_every_eighth(
+    frame: pd.DataFrame, days: pd.DataFrame
+) -> None:
+    panel, before = cs.Panel.build(TENURES(frame), test_date=days), until_tests(days)
+    there: dict[tuple[str, int], list[Any]] = {}
+    for spell in panel.spells.itertuples():
+        for t in range(round(spell.start * PARTS), round(spell.stop * PARTS)):
+            there.setdefault((spell.unit_id, t), []).append(spell)
+    want: dict[tuple[str, int], np.ndarray] = {}
+    for (unit, t), cells in there.items():
+        year, at = divmod(t, PARTS)
+        n = before.get((unit, year))
+        for spell in cells:
+            part = spell.fte / sum(other.fte for other in cells)
+            tested = part / n * (at < n) if n else np.nan
+            key = (spell.spell_id, year)
+            want[key] = want.get(key, np.zeros(2)) + np.array([part / PARTS, tested])
+    made = panel.exposure.set_index(["spell_id", "school_year_end"])
+    columns = ["exposure_share", "exposure_share_tested"]
+    seen = panel.frame.set_index(KEY)["observed_share_tested"]
+    units = panel.spells.set_index("spell_id")["unit_id"]
+    assert set(made.index) == set(want)
+    for (spell_id, year), shares in want.items():
+        # before tests that nobody watched no share is known
+        unseen = seen[units[spell_id], year] == 0
+        expected = [shares[0], np.nan if unseen else shares[1]]
+        found = made.loc[(spell_id, year), columns].to_numpy(dtype=float)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@DRAWS
+@given(spell_frames(), st.lists(st.sampled_from([True, False, None]), min_size=15, max_size=15))
+def test_interim_shares_are_those_of_interim_leaders(
+    frame: pd.DataFrame, interim: list[bool | None]
+) -> None:
+    flags = [interim[i] for i in range(len(frame))]
+    made = build(frame.assign(interim=pd.array(flags, dtype="boolean"))).frame
+    for row, cells in zip(made.itertuples(), by_year(eighths(frame)).values(), strict=True):
+        led = [flags[cell.Index] for cell in cells if cell is not None]
+        share = np.nan if None in led else led.count(True) / PARTS
+        np.testing.assert_equal(row.interim_share, share)
+        if pd.isna(row.leader_id):
+            assert pd.isna(row.is_interim)
+        else:
+            spell = int(row.spell_id.rsplit("-", 1)[1])
+            own = frame[frame["unit_id"] == row.unit_id].index[spell - 1]
+            assert (
+                (row.is_interim == flags[own])
+                if flags[own] is not None
+                else pd.isna(row.is_interim)
+            )
 
 
 @DRAWS
@@ -140,11 +272,15 @@ def test_lead_is_the_lag_of_the_year_after(frame: pd.DataFrame) -> None:
 
 
 @DRAWS
-@given(spell_frames(), st.integers(-40, 40))
-def test_whole_years_shift_the_panel(frame: pd.DataFrame, years: int) -> None:
+@given(spell_frames(), days_of_tests(), st.integers(-40, 40))
+def test_whole_years_shift_the_panel(frame: pd.DataFrame, days: pd.DataFrame, years: int) -> None:
     times = ["start", "stop", "entry"]
-    moved = build(frame.assign(**{c: frame[c] + years for c in times}))
-    still = build(frame)
+    later = days[["school_year_end", "test_date"]] + years
+    moved = cs.Panel.build(
+        TENURES(frame.assign(**{c: frame[c] + years for c in times})),
+        test_date=days.assign(**later),
+    )
+    still = cs.Panel.build(TENURES(frame), test_date=days)
     for name, columns in (
         ("frame", ["school_year_end"]),
         ("events", ["school_year_end", "start"]),
@@ -153,8 +289,8 @@ def test_whole_years_shift_the_panel(frame: pd.DataFrame, years: int) -> None:
         table = getattr(still, name)
         table = table.assign(**{c: table[c] + years for c in columns})
         # leap years shift days: tests/property/test_event_ledger.py shifts by four years
-        days = OF_THE_DAY if name == "events" else ()
-        assert_frame_equal(shown(getattr(moved, name), days), shown(table, days))
+        vague = OF_THE_DAY if name == "events" else ()
+        assert_frame_equal(shown(getattr(moved, name), vague), shown(table, vague))
 
 
 @DRAWS
@@ -163,8 +299,12 @@ def test_the_order_of_rows_does_not_matter(frame: pd.DataFrame, random: Any) -> 
     order = list(range(len(frame)))
     random.shuffle(order)
     one, other = build(frame), build(frame.iloc[order])
-    for name in ("frame", "events", "exposure", "spells"):
+    for name in ("frame", "exposure", "spells"):
         assert_frame_equal(getattr(one, name), getattr(other, name))
+    # the rows of the source are named by where they stand in it
+    back = {str(new): str(old + 1) for new, old in enumerate(order, start=1)}
+    events = other.events
+    assert_frame_equal(one.events, events.assign(**{c: events[c].map(back) for c in SOURCE_ROWS}))
 
 
 @DRAWS
@@ -192,7 +332,42 @@ def test_another_unit_or_role_changes_nothing_else(frame: pd.DataFrame) -> None:
         ours = table[~table["unit_id"].isin(["0", "zz"])]
         # what leaders did in other units and roles before is what these columns tell
         without = ORIGIN_COLUMNS if name == "events" else ()
+        if name == "events":
+            before = {c: (ours[c].astype(int) - len(other)).astype("str") for c in SOURCE_ROWS}
+            ours = ours.assign(**before)
         assert_frame_equal(shown(ours, without), shown(getattr(alone, name), without))
+
+
+@DRAWS
+@given(
+    rosters(),
+    st.integers(0, 2),
+    st.sampled_from(["one", "two"]),
+    st.randoms(use_true_random=False),
+)
+def test_rows_of_a_roster_are_in_the_spell_that_they_tell_of(
+    frame: pd.DataFrame, gap: int, returns: Any, random: Any
+) -> None:
+    titled = frame.assign(title=[f"t{i}" for i in range(len(frame))])
+    order = list(range(len(frame)))
+    random.shuffle(order)
+    rules = cs.RosterRules(max_gap_years=gap, returns=returns, max_away_years=2.0)
+    made = cs.Tenures.from_roster(titled.iloc[order], rules=rules)
+    found = made.sources.merge(made.frame, on="spell_id", validate="m:1")
+    rows = frame.iloc[[order[i - 1] for i in found["source_row"]]].reset_index(drop=True)
+    assert found["source_row"].is_unique
+    for column in ("unit_id", "role", "leader_id"):
+        assert found[column].tolist() == rows[column].tolist()
+    assert rows["school_year_end"].between(found["start"], found["stop"] - 1).all()
+    assert found.groupby("spell_id").size().tolist() == made.frame["n_roster_rows"].tolist()
+    aside = made.issues.rows().query("rule == 'interruption'")["row"]
+    assert len(found) + len(aside) == frame["leader_id"].notna().sum()
+    # every row has a title of its own, so that titles are rows
+    told = made.titles.set_index(["spell_id", "school_year_end"])["title"]
+    own = titled["title"].iloc[[order[i - 1] for i in found["source_row"]]].tolist()
+    at = zip(found["spell_id"], rows["school_year_end"], strict=True)
+    assert [told[key] for key in at] == own
+    assert len(told) == len(own)
 
 
 @DRAWS

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
 import churnstats as cs
-from churnstats.datasets.districts import SimulatedDistricts, StaffRules
+import churnstats.panel.stays as post_blocks
+from churn_loops import ChurnByLoops
+from churnstats.datasets.districts import StaffRules
 from churnstats.panel.churn import churn_measures
 from churnstats.records.roles import RoleFamilies
 from record_tables import assert_shows, table, text_columns
@@ -354,25 +357,87 @@ def test_spaces_and_capitals_make_no_other_title() -> None:
     assert made["title_churn_share"].tolist()[1:] == [0.0, 0.0, 0.0]
 
 
-def test_titles_within_a_spell_of_several_rows_are_not_known() -> None:
-    roster = pd.DataFrame(
+def test_titles_change_within_a_spell_of_a_roster() -> None:
+    made = churn_measures(
+        cs.Tenures.from_roster(
+            table("""
+                unit_id  role      leader_id  school_year_end  title
+                d        director  a          2010             Director
+                d        director  a          2011             Chief
+                d        director  a          2012             -
+                d        director  a          2013             Chief
+                d        director  a          2014             Chief
+                d        director  b          2015             Director
+                d        director  b          2016             chief
+            """)
+        )
+    )
+    shows(
+        made,
+        """
+        year  title  title_cover
+        2010  -      -
+        2011  1      1
+        2012  -      0
+        2013  -      0
+        2014  0      1
+        2015  -      -
+        2016  1      1
+        """,
+    )
+
+
+def test_titles_change_within_a_spell_of_several_assignments() -> None:
+    rows = pd.DataFrame(
         {
-            "unit_id": "1",
+            "unit_id": "d",
             "role": "director",
             "leader_id": "a",
-            "school_year_end": [2010, 2011],
-            "title": ["Director", "Chief"],
+            "start": [2010.0, 2012.0, 2013.5],
+            "stop": [2012.0, 2013.5, 2015.0],
+            "title": ["Director", "Chief", "Deputy"],
         }
     )
-    made = churn_measures(cs.Tenures.from_roster(roster))
-    assert made["title_churn_share"].isna().all()
-    assert made["title_coverage_share"].tolist()[1] == 0.0
+    made = churn_measures(cs.Tenures.from_assignments(rows))
+    # of two titles in 2013 the later one counts
+    assert made["title_churn_share"].tolist()[1:] == [0.0, 1.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("window", [0, -1])
 def test_a_window_has_a_year(window: int) -> None:
     with pytest.raises(cs.SpecError, match="at least 1"):
         measures(SPELLS, window=window)
+
+
+def test_roles_and_families_are_the_users_own() -> None:
+    text = """
+        unit_id  role            leader_id  start  stop
+        1        ceo             s1         2010   2012
+        1        ceo             s2         2012   2014
+        11       coach_1         c1         2010   2012
+        11       coach_1         c2         2012   2014
+        11       coach_2         c3         2010   2014
+        11       nurse           n1         2010   2013
+        11       nurse           n2         2013   2014
+    """
+    families = RoleFamilies({"ceo": "top", "coach": "coaches"}, head="top", middle=("coaches",))
+    made = churn_measures(tenures(text), units=units(), families=families, window=2)
+    shows(
+        made.rename(
+            columns={
+                "coaches_turnover_lag_share": "coaches",
+                "nurse_turnover_lag_share": "nurse",
+                "top_turnover_lag_share": "top",
+            }
+        ),
+        """
+        year  top  coaches  nurse  churn  synchrony  stable
+        2010  -    -        -      -      -          -
+        2011  0    0        0      -      -          1
+        2012  1    0.5      0      1.5    1          0.5
+        2013  0    0        1      2.5    0.5        1
+        """,
+    )
 
 
 def test_families_are_the_users_own() -> None:
@@ -392,160 +457,68 @@ def test_families_are_the_users_own() -> None:
     )
 
 
-class ByLoops:
-    """The measures of one simulation, counted from its true tenures one by one."""
-
-    def __init__(self, sim: SimulatedDistricts, window: int) -> None:
-        self.window = window
-        parents = sim.units.set_index("unit_id")["parent_id"].dropna().to_dict()
-        p = sim.truth.parameters
-        self.years = list(range(p.first_year, p.first_year + p.n_years))
-        self.spells = [
-            {**row, "home": parents.get(row["unit_id"], row["unit_id"])}
-            for row in sim.truth.tenures.to_dict("records")
-        ]
-        self.posts: dict[str, dict[tuple[str, str], list[dict[str, Any]]]] = {}
-        for s in self.spells:
-            posts = self.posts.setdefault(s["home"], {})
-            posts.setdefault((s["unit_id"], s["role"]), []).append(s)
-
-    def holder(self, spells: list[dict[str, Any]], year: int) -> dict[str, Any] | None:
-        shares = [max(0.0, min(s["stop"], year + 1) - max(s["entry"], year)) for s in spells]
-        best = max(range(len(spells)), key=lambda i: shares[i])
-        return spells[best] if shares[best] >= 1 - sum(shares) else None
-
-    def changed(self, spells: list[dict[str, Any]], year: int) -> bool | None:
-        if year <= self.years[0] or year > self.years[-1]:
-            return None
-        before, now = self.holder(spells, year - 1), self.holder(spells, year)
-        if before is None or now is None:
-            return None
-        return before["leader_id"] != now["leader_id"]
-
-    def of(self, home: str, *kinds: str) -> list[list[dict[str, Any]]]:
-        return [v for (_, r), v in self.posts[home].items() if r.split("_")[0] in kinds]
-
-    def flags(self, home: str, year: int, *kinds: str) -> list[bool]:
-        found = [self.changed(spells, year) for spells in self.of(home, *kinds)]
-        return [f for f in found if f is not None]
-
-    def turnover(self, home: str, year: int, *kinds: str) -> float:
-        flags = self.flags(home, year, *kinds)
-        return sum(flags) / len(flags) if flags else float("nan")
-
-    def multi_role(self, home: str, year: int) -> float:
-        span = range(year - self.window + 1, year + 1)
-        kinds = ("superintendent", "director", "principal")
-        return sum(self.turnover(home, y, kind) for y in span for kind in kinds)
-
-    def synchrony(self, home: str, year: int) -> float:
-        together = every = 0
-        for y in range(year - self.window + 1, year + 1):
-            head = self.flags(home, y, "superintendent")
-            if head:
-                n = sum(self.flags(home, y, "director", "principal"))
-                every, together = every + n, together + n * head[0]
-        return together / every if every else float("nan")
-
-    def middle(self, home: str, year: int) -> tuple[float, float]:
-        tenure = [
-            min(h["stop"], year + 1) - h["start"]
-            for spells in self.of(home, "director", "principal")
-            if (h := self.holder(spells, year)) is not None
-        ]
-        return 1 - self.turnover(home, year, "director", "principal"), float(np.mean(tenure))
-
-    def experience(self, home: str, year: int) -> tuple[float, float, float]:
-        stock = gone = lost = 0.0
-        for s in self.spells:
-            if s["home"] != home or s["stop"] <= year or s["entry"] >= year + 1:
-                continue
-            leaves = s["stop"] <= year + 1
-            if leaves and s["right_censored"]:
-                return (float("nan"),) * 3
-            so_far = year - s["start"] if s["entry"] <= year else 0.0
-            stock += so_far
-            gone += so_far * leaves
-            lost += (s["stop"] - s["start"]) * leaves
-        return stock, lost, gone / stock if stock else float("nan")
-
-    def exits(self, home: str, year: int) -> tuple[int, int]:
-        n = at_risk = 0
-        for spells in self.of(home, "director", "principal"):
-            for s in spells:
-                if s["stop"] > year and s["entry"] < year + 1:
-                    ends = s["stop"] <= year + 1
-                    at_risk += not (ends and s["right_censored"])
-                    n += ends and not s["right_censored"]
-        return n, at_risk
-
-    def cascade(self, home: str, year: int) -> tuple[float, float]:
-        nothing = float("nan"), float("nan")
-        if self.flags(home, year, "superintendent") != [True]:
-            return nothing
-        after = [self.exits(home, y) for y in range(year, year + self.window)]
-        if year + self.window > self.years[-1]:
-            return nothing
-        quiet = [
-            self.exits(home, y)
-            for y in self.years
-            if all(
-                self.flags(home, s, "superintendent") == [False]
-                for s in range(y - self.window + 1, y + 1)
-            )
-        ]
-        rate = sum(n for n, _ in after) / sum(r for _, r in after)
-        at_risk = sum(r for _, r in quiet)
-        own = sum(n for n, _ in quiet) / at_risk if at_risk else float("nan")
-        return float(sum(n for n, _ in after)), rate - own
-
-
 @pytest.mark.parametrize(
     ("seed", "window", "handover"),
     [
         (1, 3, {}),
         (2, 2, {"mid_year_share": 0.5}),
-        (
-            3,
-            1,
-            {"mid_year_share": 0.6, "staff": StaffRules(vacancy_share=0.5)},
-        ),
+        (3, 1, {"mid_year_share": 0.6, "staff": StaffRules(vacancy_share=0.5)}),
     ],
 )
 def test_simulated_districts_have_the_measures_that_loops_count(
     seed: int, window: int, handover: dict[str, Any]
 ) -> None:
     sim = cs.datasets.simulate_districts(
-        12, 16, n_schools=3, n_directors=2, exit_hazard=0.25, seed=seed, **handover
+        8, 14, n_schools=3, n_directors=2, exit_hazard=0.25, seed=seed, **handover
     )
     made = churn_measures(
         cs.Tenures.from_spells(sim.tenures), units=cs.Units.from_frame(sim.units), window=window
     )
-    loops, wanted = ByLoops(sim, window), []
-    for home, year in zip(made["unit_id"], made["school_year_end"], strict=True):
-        stock, lost, share = loops.experience(home, year)
-        wanted.append(
-            {
-                "superintendent_turnover_lag_share": loops.turnover(home, year, "superintendent"),
-                "cabinet_turnover_lag_share": loops.turnover(home, year, "director"),
-                "principal_turnover_lag_share": loops.turnover(home, year, "principal"),
-                "principal_turnover_lead_share": loops.turnover(home, year + 1, "principal"),
-                "multi_role_churn_shares": loops.multi_role(home, year),
-                "synchrony_share": loops.synchrony(home, year),
-                "middle_stability_share": loops.middle(home, year)[0],
-                "middle_tenure_years": loops.middle(home, year)[1],
-                "experience_lost_years": lost,
-                "experience_lost_share": share,
-                "cascade_n_exits": loops.cascade(home, year)[0],
-                "cascade_excess_rate": loops.cascade(home, year)[1],
-            }
-        )
-        if not np.isnan(stock):
-            assert made["experience_stock_years"][len(wanted) - 1] == pytest.approx(stock)
-    expected = pd.DataFrame(wanted)
-    assert len(made) == 12 * 16
-    assert (expected.notna().sum() > 5).all()
-    for name in expected:
-        np.testing.assert_allclose(
-            made[name], expected[name], rtol=1e-9, atol=1e-9, equal_nan=True, err_msg=name
-        )
+    parents = sim.units.dropna().set_index("unit_id")["parent_id"].to_dict()
+    expected = ChurnByLoops(
+        sim.truth.tenures,
+        lambda unit, _: parents.get(unit, unit),
+        lambda role: "cabinet" if role.startswith("director") else role,
+        window,
+    ).measures()
+    assert len(made) == 8 * 14
+    assert not set(made.columns) ^ set(expected.columns)
+    told = expected.notna().sum()
+    assert (told[~told.index.str.startswith("title")] > 5).all()
+    assert_frame_equal(made, expected[list(made.columns)], check_dtype=False, rtol=1e-9)
+
+
+def test_posts_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = measures(SPELLS)
+    for size in (1, 2, 3, 5):
+        monkeypatch.setattr(post_blocks, "BLOCK", size)
+        assert_frame_equal(measures(SPELLS), whole)
+
+
+def test_titles_of_a_simulated_roster_change_as_its_rows_say() -> None:
+    sim = cs.datasets.simulate_districts(6, 12, n_schools=3, n_directors=2, seed=4)
+    rng = np.random.default_rng(5)
+    names = np.array(["Lead", "lead ", "Head", None], dtype=object)
+    roster = sim.roster.assign(title=names[rng.integers(0, 4, len(sim.roster))])
+    tenures = cs.Tenures.from_roster(roster)
+    made = churn_measures(tenures, units=cs.Units.from_frame(sim.units))
+    made = made.set_index(["unit_id", "school_year_end"])
+    parents = sim.units.dropna().set_index("unit_id")["parent_id"].to_dict()
+    seen = {
+        (r.unit_id, r.role, r.school_year_end): (r.leader_id, r.title) for r in roster.itertuples()
+    }
+    stayed: dict[tuple[str, int], list[bool | None]] = {}
+    for (unit, role, year), (leader, title) in seen.items():
+        before = seen.get((unit, role, year - 1))
+        if before is not None and before[0] == leader:
+            known = isinstance(title, str) and isinstance(before[1], str)
+            other = title.strip().lower() != before[1].strip().lower() if known else None
+            stayed.setdefault((parents.get(unit, unit), year), []).append(other)
+    share = {k: [x for x in v if x is not None] for k, v in stayed.items()}
+    for key in made.index:
+        told, n = share.get(key, []), len(stayed.get(key, []))
+        wanted = sum(told) / len(told) if told else np.nan, len(told) / n if n else np.nan
+        found = made.loc[key, ["title_churn_share", "title_coverage_share"]].tolist()
+        np.testing.assert_allclose(found, wanted, err_msg=str(key))
+    assert 0.3 < made["title_churn_share"].mean() < 0.6
+    assert 0.4 < made["title_coverage_share"].mean() < 0.7

@@ -48,9 +48,10 @@ def board_flips(
         year, and those seen in the reference year and not in this one), ``n_new_members`` (seats
         held by whoever sat in no seat of the board in the reference year), ``n_unknown_seats``
         (seats not seen in one of the two years, unless their holder is known to have sat then),
-        ``is_flip``, and with factions ``majority_faction, is_faction_flip``.
+        ``new_member_share``, ``is_flip``, and with factions ``majority_faction, is_faction_flip``.
 
-        A board flipped if ``n_new_members`` are more than half of ``n_seats``. It did not if they
+        ``new_member_share`` is ``n_new_members`` over ``n_seats``, NaN if a seat is unknown. A
+        board flipped if ``n_new_members`` are more than half of ``n_seats``. It did not if they
         would not be even with all unknown seats added; else nobody knows. A vacant seat is not
         new. By factions it flipped if one holds more than half of the seats that did not in the
         reference year; unknown where members without a faction could decide, or the reference
@@ -74,11 +75,7 @@ def board_flips(
     """
     if years_back < 1:
         raise SpecError("years_back", f"{years_back} years back", how="at least 1")
-    families = families or RoleFamilies()
-    spells = tenures.frame
-    spells = spells[families.of(spells["role"]).eq(families.board)].reset_index(drop=True)
-    if spells.empty:
-        raise SpecError("families", f"no role belongs to the board, '{families.board}'")
+    spells = board_spells(tenures, families)
     if faction is not None and faction not in spells.columns:
         raise SpecError("faction", f"the tenures have no column '{faction}'")
     seats = post_years(spells)
@@ -90,6 +87,16 @@ def board_flips(
     return made.merge(
         _factions(seats.assign(faction=seats["spell_id"].map(of)), years_back), on=KEY, how="left"
     )
+
+
+def board_spells(tenures: Tenures, families: RoleFamilies | None) -> pd.DataFrame:
+    """Return the spells of board members."""
+    families = families or RoleFamilies()
+    spells = tenures.frame
+    spells = spells[families.of(spells["role"]).eq(families.board)].reset_index(drop=True)
+    if spells.empty:
+        raise SpecError("families", f"no role belongs to the board, '{families.board}'")
+    return spells
 
 
 def _counts(seats: pd.DataFrame, years_back: int) -> pd.DataFrame:
@@ -111,7 +118,9 @@ def _counts(seats: pd.DataFrame, years_back: int) -> pd.DataFrame:
     made["n_unknown_seats"] += missing
     known_year = made.index.isin(pd.MultiIndex.from_frame(then[KEY]))
     new, unknown, n = (made[c].to_numpy(dtype=float) for c in _COUNTED)
-    made["is_flip"] = majority_changed(new, np.where(known_year, unknown, n), n)
+    unknown = np.where(known_year, unknown, n)
+    made["new_member_share"] = np.where(unknown > 0, np.nan, new / n)
+    made["is_flip"] = majority_changed(new, unknown, n)
     return made.reset_index()
 
 

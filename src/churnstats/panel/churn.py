@@ -6,6 +6,7 @@ Each measure is a small function on arrays with one row a district and one colum
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +16,18 @@ from churnstats.core.errors import SpecError
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.panel.levels import home_units
 from churnstats.panel.stays import (
+    NO,
+    UNKNOWN,
+    YES,
     LeaderYears,
+    PostYears,
+    SpellYears,
+    leader_codes,
     leader_years,
+    lost_sight,
     post_codes,
-    post_years,
+    post_holders,
+    span,
     stays,
     years_touched,
 )
@@ -46,15 +55,15 @@ class DistrictYears:
     first: int
     n_years: int
 
-    def total(
-        self, home: IntArray, year: IntArray, values: FloatArray | BoolArray | None = None
-    ) -> FloatArray:
+    def cells(self, home: IntArray, year: IntArray) -> IntArray:
+        """Return the number of each row's district and year."""
+        return home * self.n_years + (year - self.first)
+
+    def total(self, cell: IntArray, values: FloatArray | BoolArray | None = None) -> FloatArray:
         """Return sums of values, or counts of rows, by district and year."""
         shape = (len(self.homes), self.n_years)
-        cell = home * self.n_years + (year - self.first)
-        weights = None if values is None else values.astype(float)
-        counts = np.bincount(cell, weights=weights, minlength=shape[0] * shape[1])
-        return counts.astype(float).reshape(shape)
+        counts = np.bincount(cell, weights=values, minlength=shape[0] * shape[1])
+        return counts.astype(float, copy=False).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -146,36 +155,42 @@ def churn_measures(
     if window < 1:
         raise SpecError("window", f"a window of {window} years", how="at least 1")
     families = families or RoleFamilies()
-    spells = tenures.frame
-    posts = post_years(spells)
-    posts["family"] = families.of(posts["role"])
-    year = posts["school_year_end"].to_numpy(dtype=np.int64)
-    unit, names = pd.factorize(spells["unit_id"], sort=True)
-    first, n_years = int(year.min()), int(np.ptp(year)) + 1
+    spells, post = tenures.frame, post_codes(tenures.frame)
+    leader = leader_codes(spells)
+    posts = post_holders(spells, post, leader)
+    first, n_years = span(posts.year)
+    unit, names = pd.factorize(spells["unit_id"])
     home_of, homes = _homes(units, names, first, n_years)
     grid = DistrictYears(homes, first, n_years)
-    home = home_of[names.get_indexer(pd.Index(posts["unit_id"])), year - first]
-    by_family = _transitions(grid, posts, home, year)
+    # what is said of a post is that of any of its spells
+    some = np.empty(int(post.max()) + 1, dtype=np.int64)
+    some[post] = np.arange(post.size)
+    cell = grid.cells(home_of[unit[some[posts.post]], posts.year - first], posts.year)
+    family = families.of(spells["role"].take(some)).reset_index(drop=True)
+    by_family = _transitions(grid, posts, cell, family)
     others = [v for name, v in by_family.items() if name != families.head]
     head = by_family.get(families.head, _nothing(grid))
     other = sum(others, _nothing(grid))
-    row, when = years_touched(spells)
-    everybody, not_heads = _leaders(spells, families, row, when, home_of[unit[row], when - first])
-    seen = grid.total(home, year)
     changed, known = head_changes(head)
-    exits, at_risk, leaders = (
-        grid.total(not_heads.home, not_heads.year, mark)
-        for mark in (not_heads.left & not_heads.known, not_heads.known, None)
-    )
+    seen = grid.total(cell)
     columns: Measures = {"n_posts": seen}
     for name, moves in by_family.items():
         columns |= {f"{name}_{k}": v for k, v in turnover_share(moves).items()}
     columns |= multi_role_churn(by_family, window)
     columns |= synchrony(changed, known, other, window)
-    columns |= middle_level(grid, posts, home, families)
-    columns |= experience_lost(grid, everybody)
+    columns |= middle_level(grid, posts, cell, families.is_middle(family)[posts.post])
+    row, year = years_touched(spells)
+    home = home_of[unit[row], year - first]
+    years = SpellYears(row, year, home, lost_sight(spells, post, row, year))
+    columns |= experience_lost(grid, _in_districts(spells, leader, years))
+    is_head = families.is_head(family)[post]
+    in_posts = leader_years(spells, stays(spells, leader, post), years.of(~is_head[row]))
+    at = grid.cells(in_posts.home, in_posts.year)
+    exits, at_risk, leaders = (
+        grid.total(at, mark) for mark in (in_posts.left & in_posts.known, in_posts.known, None)
+    )
     columns |= cascade(changed, known, exits, at_risk, leaders, window)
-    columns |= title_churn(grid, posts, home, spells)
+    columns |= title_churn(grid, posts, cell, year_titles(tenures, posts))
     return _table(grid, seen, columns)
 
 
@@ -197,48 +212,46 @@ def _nothing(grid: DistrictYears) -> Transitions:
 
 
 def _transitions(
-    grid: DistrictYears, posts: pd.DataFrame, home: IntArray, year: IntArray
+    grid: DistrictYears, posts: PostYears, cell: IntArray, family: pd.Series
 ) -> dict[str, Transitions]:
     """Return the transitions of each family, by name."""
-    lag, lead = posts["turnover_lag"], posts["turnover_lead"]
-    flags = [
-        lag.notna().to_numpy(dtype=bool),
-        lag.eq(True).to_numpy(dtype=bool, na_value=False),
-        lead.notna().to_numpy(dtype=bool),
-        lead.eq(True).to_numpy(dtype=bool, na_value=False),
+    code, names = pd.factorize(family, sort=True)
+    of = code[posts.post]
+    marks = (None, posts.lag != UNKNOWN, posts.lag == YES, posts.lead != UNKNOWN, posts.lead == YES)
+    shape = (len(names), len(grid.homes), grid.n_years)
+    place = of * (shape[1] * shape[2]) + cell
+    sums = [
+        np.bincount(place if m is None else place[m], minlength=np.prod(shape)).reshape(shape)
+        for m in marks
     ]
-    made = {}
-    for name in sorted(posts["family"].unique()):
-        own = posts["family"].eq(name).to_numpy(dtype=bool)
-        sums = [grid.total(home[own], year[own], f[own]) for f in flags]
-        made[str(name)] = Transitions(grid.total(home[own], year[own]), *sums)
-    return made
+    return {
+        str(name): Transitions(*(s[i].astype(float) for s in sums)) for i, name in enumerate(names)
+    }
 
 
 def _homes(
     units: Units | None, names: pd.Index, first: int, n_years: int
 ) -> tuple[IntArray, np.ndarray]:
-    """Return the code of each unit's district in each year, and the districts' ids."""
-    shape = (len(names), n_years)
-    unit = pd.Series(names.repeat(n_years), dtype="str")
-    year = pd.Series(np.tile(np.arange(first, first + n_years), len(names)))
-    code, homes = pd.factorize(home_units(units, unit, year), sort=True)
-    return code.astype(np.int64).reshape(shape), homes.to_numpy(dtype=object)
+    """Return the code of each unit's district in each year, and the districts' ids, sorted."""
+    every = np.arange(first, first + n_years)
+    # between changes of units nobody moves
+    moves: Iterable[int] = (
+        [] if units is None else units.changes["school_year_end"].dropna().unique()
+    )
+    asked = np.union1d([first], [y for y in moves if first < y < first + n_years]).astype(np.int64)
+    unit = pd.Series(names.repeat(asked.size), dtype="str")
+    code, homes = pd.factorize(
+        home_units(units, unit, pd.Series(np.tile(asked, len(names)))), sort=True
+    )
+    by_year = code.astype(np.int64).reshape(len(names), asked.size)
+    return by_year[:, np.searchsorted(asked, every, side="right") - 1], homes.to_numpy(dtype=object)
 
 
-def _leaders(
-    spells: pd.DataFrame, families: RoleFamilies, row: IntArray, year: IntArray, home: IntArray
-) -> tuple[LeaderYears, LeaderYears]:
-    """Return all leaders by stay in the district, and those of other roles by stay in the post.
-
-    ``row``, ``year`` and ``home`` are spell, school year and district of each year seen.
-    """
+def _in_districts(spells: pd.DataFrame, leader: IntArray, years: SpellYears) -> LeaderYears:
+    """Return all leaders by stay in the district."""
     last_home = np.empty(len(spells), dtype=np.int64)
-    last_home[row] = home
-    in_district = leader_years(spells, stays(spells, last_home), row, year, home)
-    other = ~families.is_head(families.of(spells["role"]))[row]
-    in_post = stays(spells, post_codes(spells))
-    return in_district, leader_years(spells, in_post, row[other], year[other], home[other])
+    last_home[years.row] = years.home
+    return leader_years(spells, stays(spells, leader, last_home), years)
 
 
 def trailing(values: FloatArray, window: int, outside: float = 0.0) -> FloatArray:
@@ -327,9 +340,7 @@ def synchrony(changed: BoolArray, known: BoolArray, other: Transitions, window: 
     }
 
 
-def middle_level(
-    grid: DistrictYears, posts: pd.DataFrame, home: IntArray, families: RoleFamilies
-) -> Measures:
+def middle_level(grid: DistrictYears, posts: PostYears, cell: IntArray, own: BoolArray) -> Measures:
     """Return how many of the middle level stay, and how long they have been there.
 
     ``middle_stability_share`` of year t is (posts of middle families with the same holder in t-1
@@ -337,20 +348,17 @@ def middle_level(
     ``middle_tenure_years`` is the mean elapsed tenure in the post of their holders, at the end of
     year t (or of the spell, if that comes first), over those whose start is known. Coverage: the
     share of the middle posts under observation that each is told from.
+
+    ``cell`` is the district and year of each post and year, and ``own`` marks middle families.
     """
-    own = families.is_middle(posts["family"])
-    at, year = home[own], posts["school_year_end"].to_numpy(dtype=np.int64)[own]
-    lag = posts["turnover_lag"][own]
-    tenure = posts["elapsed_tenure_years"].to_numpy(dtype=float)[own]
-    dated = np.isfinite(tenure)
-    n = grid.total(at, year)
-    known = grid.total(at, year, lag.notna().to_numpy(dtype=bool))
-    stayed = grid.total(at, year, lag.eq(False).to_numpy(dtype=bool, na_value=False))
-    n_dated = grid.total(at, year, dated)
+    dated = own & np.isfinite(posts.tenure)
+    n, n_dated = grid.total(cell[own]), grid.total(cell[dated])
+    known = grid.total(cell[own & (posts.lag != UNKNOWN)])
+    stayed = grid.total(cell[own & (posts.lag == NO)])
     return {
         "middle_stability_share": ratio(stayed, known),
         "middle_stability_coverage_share": ratio(known, n),
-        "middle_tenure_years": ratio(grid.total(at, year, np.where(dated, tenure, 0.0)), n_dated),
+        "middle_tenure_years": ratio(grid.total(cell[dated], posts.tenure[dated]), n_dated),
         "middle_tenure_coverage_share": ratio(n_dated, n),
     }
 
@@ -373,10 +381,10 @@ def experience_lost(grid: DistrictYears, who: LeaderYears) -> Measures:
     year, so that nobody knows who left; the third if either is. Coverage is the share of leaders
     in post when t begins that the share is told from.
     """
+    cell = grid.cells(who.home, who.year)
 
     def total(mark: BoolArray, years: FloatArray | None = None) -> FloatArray:
-        values = None if years is None else years[mark]
-        return grid.total(who.home[mark], who.year[mark], values)
+        return grid.total(cell[mark], None if years is None else years[mark])
 
     dated = np.isfinite(who.began)
     began = np.where(dated, who.began, 0.0)
@@ -436,35 +444,36 @@ def cascade(
     }
 
 
-def title_churn(
-    grid: DistrictYears, posts: pd.DataFrame, home: IntArray, spells: pd.DataFrame
-) -> Measures:
+def title_churn(grid: DistrictYears, posts: PostYears, cell: IntArray, title: IntArray) -> Measures:
     """Return the share of holders who stay but are called something else.
 
     (Posts with one holder in t-1 and t under two titles) / (posts with one holder in t-1 and t and
-    a title in both). Capital letters and spaces make no other title. A spell that was put together
-    from several rows of its source has the title of one of them, so that the titles of its years
-    are not known. Coverage is the share of the posts with one holder in both years that it is told
-    from.
+    a title in both). The title of a year is that of the holder's longest spell in it, and of
+    several of one spell the last (`Tenures.titles`). Capital letters and spaces make no other
+    title. Coverage is the share of the posts with one holder in both years that it is told from.
+
+    ``title`` is the number of each post and year's title, -1 where there is none.
     """
-    titles = pd.Series(_titles(spells), index=spells["spell_id"])
-    title = posts["spell_id"].map(titles).to_numpy()
     before = np.r_[title[:1], title[:-1]]
-    stayed = posts["turnover_lag"].eq(False).to_numpy(dtype=bool, na_value=False)
-    told = stayed & ~pd.isna(title) & ~pd.isna(before)
-    year = posts["school_year_end"].to_numpy(dtype=np.int64)
-    n_stayed, n_told = grid.total(home, year, stayed), grid.total(home, year, told)
-    other = grid.total(home, year, told & (title != before))
+    stayed = posts.lag == NO
+    told = stayed & (title >= 0) & (before >= 0)
+    n_stayed, n_told = grid.total(cell[stayed]), grid.total(cell[told])
     return {
-        "title_churn_share": ratio(other, n_told),
+        "title_churn_share": ratio(grid.total(cell[told & (title != before)]), n_told),
         "title_coverage_share": ratio(n_told, n_stayed),
     }
 
 
-def _titles(spells: pd.DataFrame) -> np.ndarray:
-    """Return the title of each spell in plain letters, missing if it may have had several."""
-    title = spells["title"].str.lower().str.strip().str.replace(r"\s+", " ", regex=True)
-    for column in ("n_roster_rows", "n_assignments"):
-        if column in spells.columns:
-            title = title.mask(spells[column] > 1)
-    return title.to_numpy(dtype=object)
+def year_titles(tenures: Tenures, posts: PostYears) -> IntArray:
+    """Return the number of the title under which each post was held in each year, or -1."""
+    made_of = tenures.made_of
+    spell, year, code = made_of.title_years(tenures.frame)
+    names = pd.Series(made_of.titles, dtype="str").str.lower().str.split().str.join(" ")
+    first, width = span(posts.year)
+    inside = (year >= first) & (year < first + width)
+    # sorted by spell and year; a last key that is none stands for what is not found
+    key = np.r_[spell[inside] * width + (year[inside] - first), -1]
+    number = np.r_[np.r_[pd.factorize(names)[0], -1][code[inside]], -1]
+    asked = np.where(posts.spell < 0, -1, posts.spell * width + (posts.year - first))
+    at = np.searchsorted(key[:-1], asked)
+    return np.asarray(np.where(key[at] == asked, number[at], -1), dtype=np.int64)

@@ -48,6 +48,17 @@ OF_THE_TIME = (
     *OF_THE_DAY,
 )
 
+# Columns of spells that are looked at on both sides of a change: of the stretch as the principal,
+# of the spell, and those that tell who the principal is.
+WHO = (
+    "unit_id", "role", "spell_id", "leader_id", "start", "stop", "left_censored", "right_censored",
+)  # fmt: skip
+OF_SIDES = (
+    "start", "stop", "left_censored", "right_censored", "exit_reason", "announced", "interim",
+    "start_earliest", "stop_latest", "n_roster_rows", "source_rows",
+)  # fmt: skip
+NEEDED = ("unit_id", "role", "spell_id", "leader_id", "entry", "fte")
+
 
 @dataclass(frozen=True)
 class EventRules:
@@ -130,7 +141,8 @@ def event_ledger(
           for one who is still in post, with a smaller share of it;
         - ``predecessor_tenure_years``, from the start of the spell to the change, missing where
           one of both is unknown; ``predecessor_is_interim, successor_is_interim``;
-        - ``predecessor_source_rows, successor_source_rows``, if spells have ``source_rows``;
+        - ``predecessor_source_rows, successor_source_rows``, if spells have ``source_rows``, as
+          `Panel.build` gives them;
         - ``event_order`` in the unit and ``gap_since_last_years``.
 
     Notes
@@ -187,12 +199,16 @@ def _missing_where(events: pd.DataFrame, columns: tuple[str, ...], mark: BoolArr
 
 def _sides(spells: pd.DataFrame) -> _Sides:
     """Find the changes of the principal, and what is on both sides of them."""
-    line = principals(spells.assign(_spell=np.arange(len(spells))))
-    unit, leader = line["unit_id"].to_numpy(), line["leader_id"].to_numpy()
+    columns = [c for c in OF_SIDES if c in spells.columns]
+    numbered = spells[[*columns, *NEEDED]].assign(_spell=np.arange(len(spells)))
+    line = principals(numbered)
+    unit, leader = (pd.factorize(line[c])[0] for c in ("unit_id", "leader_id"))
     at = np.flatnonzero((unit[1:] == unit[:-1]) & (leader[1:] != leader[:-1])) + 1
-    before, after = (line.iloc[rows].reset_index(drop=True) for rows in (at - 1, at))
+    line = line[[*WHO, "_spell"]]
+    before, after = (line.take(rows).reset_index(drop=True) for rows in (at - 1, at))
     left, came = (
-        spells.iloc[side["_spell"].to_numpy()].reset_index(drop=True) for side in (before, after)
+        spells[columns].take(side.pop("_spell").to_numpy()).reset_index(drop=True)
+        for side in (before, after)
     )
     return _Sides(before, after, left, came)
 
@@ -318,17 +334,19 @@ def turnover_flags(panel: pd.DataFrame) -> pd.DataFrame:
     ``turnover_lag``: the holder differs from that of the year before. ``turnover_lead``: the
     holder differs from that of the year after. Both need a holder in both years.
     """
-    unit, year = panel["unit_id"].to_numpy(), panel["school_year_end"].to_numpy()
-    leader = panel["leader_id"]
-    known = leader.notna().to_numpy()
-    adjacent = np.r_[False, (unit[1:] == unit[:-1]) & (np.diff(year) == 1)][: len(panel)]
-    lag = pd.array(
-        np.r_[False, leader.to_numpy()[1:] != leader.to_numpy()[:-1]][: len(panel)], dtype="boolean"
-    )
-    lag[~(adjacent & known & np.r_[False, known[:-1]][: len(panel)])] = pd.NA
-    lead = pd.array([pd.NA] * len(panel), dtype="boolean")
+    unit, leader = (pd.factorize(panel[c])[0] for c in ("unit_id", "leader_id"))
+    year = panel["school_year_end"].to_numpy()
+    follows = (unit[1:] == unit[:-1]) & (np.diff(year) == 1)
+    known = np.r_[False, follows & (leader[1:] >= 0) & (leader[:-1] >= 0)][: len(panel)]
+    lag = pd.arrays.BooleanArray(np.r_[False, leader[1:] != leader[:-1]][: len(panel)], ~known)
+    lead = missing_flags(len(panel))
     lead[:-1] = lag[1:]
     return pd.DataFrame({"turnover_lead": lead, "turnover_lag": lag})
+
+
+def missing_flags(n: int) -> pd.arrays.BooleanArray:
+    """Return so many flags that are neither true nor false."""
+    return pd.arrays.BooleanArray(np.zeros(n, dtype=bool), np.ones(n, dtype=bool))
 
 
 def count_moves(spells: pd.DataFrame) -> pd.DataFrame:

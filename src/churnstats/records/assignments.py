@@ -18,6 +18,7 @@ from churnstats.records.cells import moment
 from churnstats.records.ingest import Conformed, row_fault
 from churnstats.records.interim import InterimRules, by_share, said_by_titles
 from churnstats.records.seats import same_as_before
+from churnstats.records.source_rows import SourceRows, source_rows, years_touched
 
 Ends: TypeAlias = Literal["exit", "contract"]
 DAYS_A_YEAR = 365.0
@@ -67,6 +68,7 @@ class Joined:
     faults: list[Fault]
     issues: IssueLog
     ledger: RowLedger
+    made_of: SourceRows
 
 
 def prepare(
@@ -117,7 +119,8 @@ def join(frame: pd.DataFrame, source: pd.DataFrame, rules: AssignmentRules) -> J
         frame.assign(fte=frame["fte"].fillna(1.0)), source, (*spell_rules.SPELL_COLUMNS, "fte")
     )
     if faults or len(frame) < n_rows:
-        return Joined(frame, faults, IssueLog(), RowLedger())
+        made_of = _made_of(frame, np.arange(len(frame)), frame)
+        return Joined(frame, faults, IssueLog(), RowLedger(), made_of)
     contract = rules.ends == "contract"
     person = _terms(frame) if contract else _codes(frame, ["unit_id", "role", "leader_id"])
     start, stop = (frame[c].to_numpy(dtype=float) for c in ("start", "stop"))
@@ -145,7 +148,22 @@ def join(frame: pd.DataFrame, source: pd.DataFrame, rules: AssignmentRules) -> J
     faults = spell_rules.spell_faults(spells, source)
     n = len(spells)
     ledger = RowLedger().step("assignments in spells", "assignments", len(frame), len(frame))
-    return Joined(spells, faults, issues, ledger.step("spells", "spells", n, n))
+    made_of = _made_of(frame, np.cumsum(opens) - 1, spells)
+    return Joined(spells, faults, issues, ledger.step("spells", "spells", n, n), made_of)
+
+
+def _made_of(rows: pd.DataFrame, number: IntArray, spells: pd.DataFrame) -> SourceRows:
+    """Return which rows spells are made of, by the number of each row's spell among the rows.
+
+    Of the rows of a spell the one that ends last comes last.
+    """
+    place = spells.index.get_indexer(rows.index[~same_as_before(number)])[number]
+    order = np.lexsort([rows["stop"].to_numpy(dtype=float), place])
+    rows, place = rows.iloc[order], place[order]
+    until = np.minimum(rows["stop"].to_numpy(), spells["stop"].to_numpy()[place])
+    years = years_touched(rows["entry"].to_numpy(dtype=float), until)
+    n_rows = np.bincount(place, minlength=len(spells))
+    return source_rows(spells["spell_id"], n_rows, rows.index, years, rows["title"], "")
 
 
 def _codes(frame: pd.DataFrame, columns: list[str]) -> IntArray:

@@ -95,13 +95,14 @@ def to_pandas(data: Any, table: str) -> pd.DataFrame:
     """Return any eager or lazy frame, or file, as a pandas frame that may be changed.
 
     Its index numbers the rows from 1, or as their file does, for messages; a frame whose index is
-    called "row" or "line" is numbered already. A pandas frame shares
-    its memory with the one that is given, and pandas copies what is changed.
+    called "row" or "line" and holds whole numbers is numbered already. A pandas frame shares its
+    memory with the one that is given, and pandas copies what is changed.
     """
     if isinstance(data, (str, Path)):
         return read_file(Path(data), table)
     frame = data.copy(deep=False) if isinstance(data, pd.DataFrame) else _foreign(data, table)
-    if frame.index.name not in ("row", "line") or not frame.index.is_unique:
+    numbered = frame.index.name in ("row", "line") and frame.index.dtype.kind in "iu"
+    if not numbered or not frame.index.is_unique:
         frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
     return frame
 

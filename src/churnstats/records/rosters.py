@@ -13,11 +13,13 @@ from churnstats.core.errors import Fault, SpecError
 from churnstats.core.issues import IssueLog
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, IntArray
+from churnstats.numerics.groups import count_up
 from churnstats.records.ingest import Partner, row_fault
 from churnstats.records.interim import InterimRules, by_share
 from churnstats.records.runs import (
     Runs,
     Years,
+    in_order_of_leaders,
     returns,
     runs_of,
     seats_within,
@@ -26,7 +28,9 @@ from churnstats.records.runs import (
     without_interruptions,
 )
 from churnstats.records.seats import (
+    NO_PARTS,
     NOBODY,
+    Parts,
     RosterRows,
     Seats,
     SeatsFound,
@@ -35,6 +39,7 @@ from churnstats.records.seats import (
     same_as_before,
     seats_of,
 )
+from churnstats.records.source_rows import SourceRows, source_rows
 
 CELL = ("unit_id", "role", "school_year_end")
 SHOWN = (*CELL, "snapshot", "leader_id", "fte")
@@ -166,11 +171,11 @@ def _snapshot_faults(rows: RosterRows, source: pd.DataFrame) -> list[Fault]:
     return faults
 
 
-def read_rows(frame: pd.DataFrame, rules: RosterRules) -> tuple[RosterRows, IntArray]:
-    """Return the rows of a conformed roster, and the positions of those added to others."""
+def read_rows(frame: pd.DataFrame, rules: RosterRules) -> tuple[RosterRows, Parts]:
+    """Return the rows of a conformed roster, and those that were added to others."""
     rows = roster_rows(frame)
     if rules.co_leaders == "fault":
-        return rows, np.zeros(0, dtype=np.int64)
+        return rows, NO_PARTS
     return add_parts(rows)
 
 
@@ -192,11 +197,12 @@ class RosterSpells:
     frame: pd.DataFrame
     issues: IssueLog
     ledger: RowLedger
+    made_of: SourceRows
 
 
 def roster_to_spells(
     rows: RosterRows,
-    parts: IntArray,
+    parts: Parts,
     frame: pd.DataFrame,
     source: pd.DataFrame,
     rules: RosterRules,
@@ -206,15 +212,15 @@ def roster_to_spells(
     Parameters
     ----------
     rows : RosterRows
-    parts : array of int
-        Positions of rows that were added to others before.
+    parts : Parts
+        Rows that were added to others before.
     frame, source : DataFrame
         The conformed roster, and its cells as they came.
     rules : RosterRules
     """
     log = _Findings(source)
     log.add("share_in_parts", "another row has the same holder with another part of the post",
-            "nothing, if they are parts", parts, "shares added")  # fmt: skip
+            "nothing, if they are parts", parts.at, "shares added")  # fmt: skip
     known = (rows.leader != NOBODY) | rows.vacant
     log.add("no_holder", "no holder is named", "name the holder if there was one",
             rows.at[~known], "taken as not observed")  # fmt: skip
@@ -223,10 +229,10 @@ def roster_to_spells(
     vacant = found.seats.at[found.seats.leader == NOBODY]
     log.add("vacant_post", "the post was vacant", "nothing, if it was", vacant, "kept as vacancy")
     _log_seats(log, found, rules)
-    years = seen_years(found.seats)
-    runs, bridged = runs_of(found.seats, years, rules.max_gap_years)
+    years, held = seen_years(found.seats), in_order_of_leaders(found.seats)
+    stretches, bridged = runs_of(held, years, rules.max_gap_years)
     _log_gaps(log, found, rows, years, bridged)
-    runs, set_aside = _with_returns(log, runs, found.seats, rules)
+    runs, place, set_aside = _with_returns(log, stretches, found.seats, rules)
     runs, scaled = within_one_post(runs)
     log.add("mean_shares_above_one", "mean shares of spells of a post add up to more than one",
             "correct 'fte'", runs.at[scaled], "scaled to one; fte_reported keeps them")  # fmt: skip
@@ -236,7 +242,7 @@ def roster_to_spells(
         len(frame),
         int(runs.n_rows.sum()),
         {
-            "added to another row of the holder": parts.size,
+            "added to another row of the holder": parts.at.size,
             "without a holder": int((~known).sum()),
             "vacant": len(vacant),
             "of another snapshot of the year": found.other_snapshot.size,
@@ -250,7 +256,41 @@ def roster_to_spells(
         spells["interim"], spells["interim_basis"], mixed = by_share(runs.interim)
         log.add("interim_in_part", "a leader's title says interim in some years and not in others",
                 "nothing, or give dated assignments", runs.at[mixed], "not interim")  # fmt: skip
-    return RosterSpells(spells, log.issues, ledger)
+    made_of = _made_of(spells, stretches, place, held, parts, frame)
+    return RosterSpells(spells, log.issues, ledger, made_of)
+
+
+def _made_of(
+    spells: pd.DataFrame,
+    stretches: Runs,
+    place: IntArray,
+    held: Seats,
+    parts: Parts,
+    frame: pd.DataFrame,
+) -> SourceRows:
+    """Return which rows spells are made of, by the place of the spell that each stretch is in."""
+    order = np.argsort(place, kind="stable")
+    order = order[place[order] >= 0]
+    seat, n_rows = stretches.seat[order], stretches.n_rows[order]
+    follow = np.array_equal(seat, np.cumsum(n_rows) - n_rows)
+    at = held.at[: n_rows.sum()] if follow else held.at[count_up(seat, n_rows)[1]]
+    n_rows = spells["n_roster_rows"].to_numpy()
+    if parts.at.size:
+        at, n_rows = _with_parts(at, n_rows, parts)
+    year = frame["school_year_end"].to_numpy(dtype=np.int64)[at]
+    rows, title = frame.index.take(at), frame["title"].take(at)
+    return source_rows(spells["spell_id"], n_rows, rows, (year, year), title, "")
+
+
+def _with_parts(at: IntArray, n_rows: IntArray, parts: Parts) -> tuple[IntArray, IntArray]:
+    """Return the rows of spells with those that were added to them, and how many each has."""
+    spell = np.repeat(np.arange(n_rows.size), n_rows)
+    of = np.full(max(at.max(), parts.to.max()) + 1, -1)
+    of[at] = spell
+    added = of[parts.to]
+    both = np.r_[added[added >= 0], spell]
+    rows = np.r_[parts.at[added >= 0], at]
+    return rows[np.argsort(both, kind="stable")], np.bincount(both)
 
 
 class _Findings:
@@ -325,25 +365,27 @@ def _missing_for_group(years: Years, gap: BoolArray, group: IntArray) -> BoolArr
 
 def _with_returns(
     log: _Findings, runs: Runs, seats: Seats, rules: RosterRules
-) -> tuple[Runs, IntArray]:
+) -> tuple[Runs, IntArray, IntArray]:
     """Find leaders who came back; join their spells if they are to be one.
 
-    The second part are the positions of the rows that are set aside then.
+    The second part is the new place of each spell, -1 for those that are set aside then; the
+    third are the positions of their rows.
     """
     between = returns(runs, rules.max_away_years)
+    place = np.arange(runs.post.size)
     if not between.size:
-        return runs, between
+        return runs, place, between
     what = "a leader is in post again after another one"
     how = "is that so? RosterRules(returns='two') keeps two spells, 'one' joins them"
     joins = rules.returns == "one"
     action = "joined; the spell in between is set aside" if joins else "kept as two spells"
     log.add("returning_leader", what, how, runs.at[between + 1], action)
     if not joins:
-        return runs, between[:0]
+        return runs, place, between[:0]
     rows = seats.at[seats_within(runs.take(between), seats)]
     log.add("interruption", "rows lie between two spells of another leader that are one",
             "nothing, if a return is one spell", rows, "set aside")  # fmt: skip
-    return without_interruptions(runs, between), rows
+    return *without_interruptions(runs, between), rows
 
 
 def _spell_frame(runs: Runs, frame: pd.DataFrame) -> pd.DataFrame:
@@ -357,13 +399,16 @@ def _spell_frame(runs: Runs, frame: pd.DataFrame) -> pd.DataFrame:
     spells["start"], spells["stop"], spells["entry"] = runs.begin, runs.end, runs.begin
     spells["left_censored"], spells["right_censored"] = runs.left_censored, runs.right_censored
     spells["stop_watched"] = ~runs.right_censored
-    spells["exit_reason"] = pd.Series([None] * n, dtype="str")
+    nothing = pd.Series([None] * n, dtype="str")
+    spells["exit_reason"] = nothing
     spells["interim"] = pd.array([pd.NA] * n, dtype="boolean")
     spells["announced"] = np.nan
     spells["title"] = frame["title"].take(runs.last_at).to_numpy()
     spells = spells.astype({"title": "str"})
     spells["fte"] = runs.fte
     spells["start_earliest"], spells["stop_latest"] = runs.begin_earliest, runs.end_latest
+    spells["seat"], spells["seated_by"] = nothing, nothing
+    spells["term_start"], spells["term_end"] = np.nan, np.nan
     if not np.isnan(runs.fte_reported).all():
         spells["fte_reported"] = runs.fte_reported
     if frame["group_id"].notna().any():

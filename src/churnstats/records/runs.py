@@ -20,6 +20,8 @@ class Runs:
     ----------
     at, last_at : array of int
         Positions of the rows that they begin and end with.
+    seat : array of int
+        Place of the first of the seats that they were made of, which follow one another.
     post, leader, n_rows : array of int
     begin, end, begin_earliest, end_latest, fte, fte_reported, interim : array of float
         The last three are means over the time held.
@@ -28,6 +30,7 @@ class Runs:
 
     at: IntArray
     last_at: IntArray
+    seat: IntArray
     post: IntArray
     leader: IntArray
     n_rows: IntArray
@@ -86,28 +89,36 @@ def _is_sorted(values: IntArray) -> bool:
 def runs_of(seats: Seats, years: Years, max_gap_years: int) -> tuple[Runs, BoolArray]:
     """Join the seats of a leader in a post to spells.
 
+    Parameters
+    ----------
+    seats : Seats
+        From `in_order_of_leaders`.
+    years : Years
+    max_gap_years : int
+
     Returns
     -------
     runs : Runs
     bridged : array of bool
         For each of ``years``: a gap of the post before it was bridged.
     """
-    s = _in_order_of_leaders(seats)
-    opens = ~(same_as_before(s.post) & same_as_before(s.leader))
-    away = np.flatnonzero(~opens & np.r_[False, s.begin[1:] - s.end[:-1] > CLOCK][: opens.size])
-    first_year = np.floor(s.begin[away] + CLOCK).astype(np.int64)
-    last_year = np.ceil(s.end[away - 1] - CLOCK).astype(np.int64) - 1
+    opens = ~(same_as_before(seats.post) & same_as_before(seats.leader))
+    away = np.flatnonzero(
+        ~opens & np.r_[False, seats.begin[1:] - seats.end[:-1] > CLOCK][: opens.size]
+    )
+    first_year = np.floor(seats.begin[away] + CLOCK).astype(np.int64)
+    last_year = np.ceil(seats.end[away - 1] - CLOCK).astype(np.int64) - 1
     missing = first_year - last_year - 1
-    place = years.place(s.post[away], first_year)
+    place = years.place(seats.post[away], first_year)
     bridge = (missing > 0) & (missing <= max_gap_years)
-    bridge &= place - years.place(s.post[away], last_year) == 1
+    bridge &= place - years.place(seats.post[away], last_year) == 1
     opens[away[~bridge]] = True
     bridged = np.zeros(years.post.size, dtype=bool)
     bridged[place[bridge]] = True
-    return _joined(s, years, np.flatnonzero(opens)), bridged
+    return _joined(seats, years, np.flatnonzero(opens)), bridged
 
 
-def _in_order_of_leaders(seats: Seats) -> Seats:
+def in_order_of_leaders(seats: Seats) -> Seats:
     """Return the seats of leaders so that those of one stretch follow one another.
 
     Seats come in the order of time, which is enough where no post is shared.
@@ -127,6 +138,7 @@ def _joined(s: Seats, years: Years, at: IntArray) -> Runs:
     runs = Runs(
         s.at[at],
         s.at[last],
+        at,
         s.post[at],
         s.leader[at],
         last - at + 1,
@@ -222,8 +234,11 @@ def seats_within(runs: Runs, seats: Seats) -> BoolArray:
     return mark
 
 
-def without_interruptions(runs: Runs, between: IntArray) -> Runs:
-    """Join the spells on both sides of interruptions, which are left out."""
+def without_interruptions(runs: Runs, between: IntArray) -> tuple[Runs, IntArray]:
+    """Join the spells on both sides of interruptions, which are left out.
+
+    The second part is the new place of each spell, -1 for interruptions.
+    """
     part = np.arange(runs.post.size)
     gone = np.zeros(part.size, dtype=bool)
     gone[between] = True
@@ -245,7 +260,9 @@ def without_interruptions(runs: Runs, between: IntArray) -> Runs:
         "interim": _mean_over_time(runs.interim[kept], time, starts),
         "right_censored": last.right_censored,
     }
-    return Runs(**values)
+    place = np.full(part.size, -1, dtype=np.int64)
+    place[kept] = np.cumsum(~joined[kept]) - 1
+    return Runs(**values), place
 
 
 def within_one_post(runs: Runs) -> tuple[Runs, BoolArray]:

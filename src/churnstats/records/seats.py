@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -91,24 +92,35 @@ def roster_rows(frame: pd.DataFrame) -> RosterRows:
     )
 
 
-def add_parts(rows: RosterRows) -> tuple[RosterRows, IntArray]:
+class Parts(NamedTuple):
+    """Rows that were added to another one, by their positions: ``at`` was added to ``to``."""
+
+    at: IntArray
+    to: IntArray
+
+
+NO_PARTS = Parts(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+def add_parts(rows: RosterRows) -> tuple[RosterRows, Parts]:
     """Add up shares of one holder in one slot that come in several rows.
 
     Returns
     -------
     rows : RosterRows
         With one row for each holder whose shares add up to no more than one post.
-    parts : array of int
-        Positions of the rows that were added to another one.
+    parts : Parts
+        The rows that were added to another one.
     """
     same = ~rows.opens_slot & same_as_before(rows.leader) & (rows.leader != NOBODY)
     if not same.any():
-        return rows, np.zeros(0, dtype=np.int64)
+        return rows, NO_PARTS
     holder = np.cumsum(~same) - 1
     total = np.bincount(holder, weights=rows.fte)
     adds = same & (total <= FULL_POST)[holder]
     fte = np.where((total <= FULL_POST)[holder], total[holder], rows.fte)
-    return replace(rows, fte=fte).take(~adds), rows.at[adds]
+    parts = Parts(rows.at[adds], rows.at[~same][holder[adds]])
+    return replace(rows, fte=fte).take(~adds), parts
 
 
 def _in_order(post: IntArray, year: IntArray, snapshot: FloatArray, leader: IntArray) -> IntArray:

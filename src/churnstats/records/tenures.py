@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from churnstats.core.calendar import SchoolCalendar
@@ -16,10 +18,12 @@ from churnstats.core.types import Columns
 from churnstats.records import assignments, rosters
 from churnstats.records import rules as spell_rules
 from churnstats.records.assignments import AssignmentRules
-from churnstats.records.ingest import conform, source_name
+from churnstats.records.ingest import Conformed, conform, source_name
 from churnstats.records.interim import InterimRules, mark_interim
+from churnstats.records.roles import seats_as_roles
 from churnstats.records.rosters import RosterRules
 from churnstats.records.snapshots import snapshot_rows
+from churnstats.records.source_rows import SourceRows, combined_rows, source_rows, years_touched
 from churnstats.records.units import history
 from churnstats.records.units.units import Units
 from churnstats.schemas.contract import load_contract
@@ -48,12 +52,15 @@ class Tenures:
         `IssueLog.rows` lists every row of the source.
     ledger : RowLedger
         Rows given to spells.
+    made_of : SourceRows
+        What `sources` and `titles` are made from.
     """
 
     frame: pd.DataFrame
     calendar: SchoolCalendar
-    issues: IssueLog = field(default_factory=IssueLog)
-    ledger: RowLedger = field(default_factory=RowLedger)
+    issues: IssueLog
+    ledger: RowLedger
+    made_of: SourceRows
 
     @classmethod
     def from_spells(
@@ -123,7 +130,7 @@ class Tenures:
             raise SpecError("gaps", f"'{gaps}' is no rule for gaps", how="'vacancy' or 'error'")
         calendar = calendar or SchoolCalendar()
         constants = {} if role is None else {"role": role}
-        made = conform(data, load_contract("tenures"), columns, calendar, constants)
+        made = _with_seats(conform(data, load_contract("tenures"), columns, calendar, constants))
         frame, faults = spell_rules.complete_spells(made, observed_until, calendar, "tenures")
         faults += spell_rules.no_role(made, "tenures")
         issues = IssueLog()
@@ -137,7 +144,8 @@ class Tenures:
             issues += made.issues + IssueLog(tuple(found))
         raise_faults(faults, source_name(data))
         ledger = RowLedger().step("valid spells", "spells", len(frame), len(frame))
-        return cls._of(frame, calendar, issues, ledger, units, interim)
+        made_of = _one_row_each(frame, source_name(data))
+        return cls._of(frame, calendar, issues, ledger, made_of, units, interim)
 
     @classmethod
     def from_assignments(
@@ -196,7 +204,7 @@ class Tenures:
         )
         calendar = calendar or SchoolCalendar()
         constants = {} if role is None else {"role": role}
-        made = conform(data, load_contract("tenures"), columns, calendar, constants)
+        made = _with_seats(conform(data, load_contract("tenures"), columns, calendar, constants))
         prepared = assignments.prepare(made, observed_until, calendar, rules)
         faults = [*prepared.faults, *spell_rules.no_role(made, "tenures")]
         raise_faults(faults if _blocking(faults) else [], source_name(data))
@@ -210,6 +218,7 @@ class Tenures:
             calendar,
             made.issues + issues + prepared.issues + joined.issues + found,
             joined.ledger,
+            joined.made_of.named(source_name(data)),
             units,
             rules.interim,
         )
@@ -282,7 +291,8 @@ class Tenures:
                 source_name(data),
             )
         found = made.issues + issues + spells.issues
-        return cls._of(spells.frame, calendar, found, spells.ledger, units, rules.interim)
+        made_of = spells.made_of.named(source_name(data))
+        return cls._of(spells.frame, calendar, found, spells.ledger, made_of, units, rules.interim)
 
     @classmethod
     def _of(
@@ -291,6 +301,7 @@ class Tenures:
         calendar: SchoolCalendar,
         issues: IssueLog,
         ledger: RowLedger,
+        made_of: SourceRows,
         units: Units | None,
         interim: InterimRules,
     ) -> Tenures:
@@ -301,16 +312,17 @@ class Tenures:
         issues = issues + found + spell_rules.leaders_of_several_units(frame)
         ordered = [n for n in load_contract("tenures").names() if n in frame.columns]
         others = [c for c in frame.columns if c not in ordered]
-        return cls(frame[[*ordered, *others]], calendar, issues, ledger)
+        return cls(frame[[*ordered, *others]], calendar, issues, ledger, made_of)
 
     @classmethod
-    def combine(cls, parts: Sequence[Tenures]) -> Tenures:
+    def combine(cls, parts: Sequence[Tenures] | Mapping[str, Tenures]) -> Tenures:
         """Put tenures of several sources together, such as superintendents and principals.
 
         Parameters
         ----------
-        parts : sequence of Tenures
-            Of one calendar; no post may be in two of them at the same time.
+        parts : sequence of Tenures, or mapping
+            Of one calendar; no post may be in two of them at the same time. The keys of a
+            mapping name the sources that have no name of a file; else these are numbered.
 
         Returns
         -------
@@ -332,6 +344,8 @@ class Tenures:
         >>> cs.Tenures.combine(both).frame["role"].tolist()
         ['principal', 'superintendent']
         """
+        names = list(parts) if isinstance(parts, Mapping) else _numbers(len(parts))
+        parts = list(parts.values()) if isinstance(parts, Mapping) else list(parts)
         if not parts or any(part.calendar != parts[0].calendar for part in parts):
             how = "give at least one, all read with the same SchoolCalendar"
             raise SpecError("parts", "tenures can't be put together", how=how)
@@ -346,7 +360,29 @@ class Tenures:
                 unit = f"{s.unit} ({', '.join(sorted(part.frame['role'].unique()))})"
                 ledger = ledger.step(s.name, unit, s.n_in, s.n_out, s.lost)
         ledger = ledger.step("combined", "spells", len(frame), len(frame))
-        return cls(frame.reset_index(drop=True), parts[0].calendar, issues, ledger)
+        made_of = combined_rows([p.made_of for p in parts], names)
+        return cls(frame.reset_index(drop=True), parts[0].calendar, issues, ledger, made_of)
+
+    @cached_property
+    def sources(self) -> pd.DataFrame:
+        """One row a spell and row of the source that it is made of.
+
+        ``spell_id, source, source_row``: the name of the file or of the part of `combine`, if
+        there is one, and the number of the row as messages about it have it: the line of a text
+        file, the row of a worksheet, else counted from 1.
+        """
+        return self.made_of.frame()
+
+    @cached_property
+    def titles(self) -> pd.DataFrame:
+        """One row a spell and school year of which the source tells: the title in that year.
+
+        ``unit_id, role, leader_id, spell_id, school_year_end, title``, in the order of `frame`;
+        ``title`` is missing where the source has none. Dated rows tell of each year in which they
+        were under observation, rows of a roster of their own year. Of several titles in a year
+        the last one counts.
+        """
+        return self.made_of.yearly_titles(self.frame)
 
     def to_roster(self, at_share: float = 0.25) -> pd.DataFrame:
         """Return the roster that a yearly snapshot would show, as `from_roster` reads it.
@@ -407,6 +443,26 @@ class Tenures:
 
     def __repr__(self) -> str:
         return f"<Tenures: {len(self.frame):,} spells, {self.frame['unit_id'].nunique():,} units>"
+
+
+def _numbers(n: int) -> list[str]:
+    return [f"source {i + 1}" for i in range(n)]
+
+
+def _one_row_each(frame: pd.DataFrame, name: str) -> SourceRows:
+    """Return that each spell is made of the row that the index numbers."""
+    entry, stop = (frame[c].to_numpy(dtype=float) for c in ("entry", "stop"))
+    years = years_touched(entry, stop)
+    alone = np.ones(len(frame), dtype=np.int64)
+    return source_rows(frame["spell_id"], alone, frame.index, years, frame["title"], name)
+
+
+def _with_seats(made: Conformed) -> Conformed:
+    """Make a post of every seat that is named."""
+    frame = made.frame
+    if not {"unit_id", "role"} <= set(frame.columns) or frame["seat"].isna().all():
+        return made
+    return replace(made, frame=frame.assign(role=seats_as_roles(frame)))
 
 
 def _expect(options: Mapping[str, tuple[object, type]]) -> None:

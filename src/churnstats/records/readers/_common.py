@@ -260,4 +260,6 @@ def _year_end(value: str, named_by: YearName) -> int | None:
 
 def with_findings(made: Tenures, findings: Findings, ledger: RowLedger) -> Tenures:
     """Return tenures with what the reader found and the rows that it set aside before theirs."""
-    return replace(made, issues=findings.issues + made.issues, ledger=ledger + made.ledger)
+    made_of = made.made_of.named(findings.source) if findings.source else made.made_of
+    issues, ledger = findings.issues + made.issues, ledger + made.ledger
+    return replace(made, issues=issues, ledger=ledger, made_of=made_of)
