@@ -28,6 +28,8 @@ HEAVY = (
     "pyreadstat",
     "rapidfuzz",
     "nicknames",
+    "ibis",
+    "duckdb",
 )
 SOURCES = sorted(Path(cs.__file__).parent.rglob("*.py"))
 TESTS = sorted(Path(__file__).parents[1].rglob("*.py"))

@@ -7,6 +7,7 @@ own marks.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,10 @@ def schema_for(contract: Contract, columns: Iterable[str]) -> DataFrameSchema:
         Its checks are named ``missing_value``, ``too_small``, ``too_large``, ``not_allowed`` and
         ``bad_pattern``.
     """
-    import pandera.pandas as pa
+    with warnings.catch_warnings():
+        # pandera loads PySpark where it is installed, which then warns of pandas 3
+        warnings.filterwarnings("ignore", "PySpark does not yet", FutureWarning)
+        import pandera.pandas as pa
 
     wanted = set(columns)
     return pa.DataFrameSchema(
