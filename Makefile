@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STUDIES := analyses/mlb_managers
 
-.PHONY: help replicate test lint unit simulate bench dictionary constraints clean
+.PHONY: help replicate test lint unit simulate bench dictionary cases constraints clean
 
 help:
 	@echo "make replicate   set up, run the studies on the shipped data, verify every number"
@@ -13,6 +13,7 @@ help:
 	@echo "make simulate    the long simulations of bias, coverage and size"
 	@echo "make bench       speed and memory against peers that are installed, as ratios"
 	@echo "make dictionary  write data_dictionary/ anew from the schemas"
+	@echo "make cases       write docs/cases.md anew from tests/spec/cases"
 	@echo "make constraints resolve constraints.txt anew (needs uv)"
 
 $(READY): pyproject.toml constraints.txt
@@ -50,6 +51,9 @@ bench: $(READY)
 
 dictionary: $(READY)
 	$(BIN)/python scripts/build_data_dictionary.py
+
+cases: $(READY)
+	$(BIN)/python scripts/render_cases.py
 
 constraints:
 	uv pip compile pyproject.toml --all-extras --universal --no-header --no-annotate --quiet --output-file constraints.txt

@@ -14,9 +14,8 @@ import pytest
 import churnstats as cs
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("data_dictionary/*.md")]
-)
+FOLDERS = ("", "benchmarks/", "data_dictionary/", "docs/")
+DOCUMENTS = sorted(page for folder in FOLDERS for page in ROOT.glob(f"{folder}*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 METHODS = (ROOT / "METHODS.md").read_text(encoding="utf-8")
 GLOSSARY = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
