@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 
 import churnstats as cs
 import churnstats.estimators
-from churnstats.designs.design import Continuous, Counting, Design
+from churnstats.designs.design import Cohorts, Continuous, Counting, Design
 from churnstats.inference.fit import KERNEL_MARK, Fit
 from churnstats.numerics.groups import encode
+
+Response = type[Continuous] | type[Counting] | type[Cohorts]
 
 REFERENCE_DATA = Path(__file__).parent / "reference" / "data"
 
@@ -41,7 +43,7 @@ class Kernel:
 
     module: str
     function: Callable[..., Fit]
-    response: type[Continuous] | type[Counting]
+    response: Response
     options: Mapping[str, Any]
 
     def __str__(self) -> str:
@@ -100,7 +102,7 @@ recipes = st.builds(
 )
 
 
-def random_design(response: type[Continuous] | type[Counting], recipe: Recipe) -> Design:
+def random_design(response: Response, recipe: Recipe) -> Design:
     """Return a design of two regressors, some effects, and two ways of clustering."""
     rng, n = recipe.rng(), recipe.n
     x = np.column_stack([rng.normal(size=n), rng.integers(0, 2, n) + 0.3 * rng.normal(size=n)])
@@ -111,12 +113,26 @@ def random_design(response: type[Continuous] | type[Counting], recipe: Recipe) -
     clusters = {"a": encode(rng.integers(0, 9, n))[0], "b": encode(rng.integers(0, 6, n))[0]}
     weights = rng.uniform(0.3, 3.0, n) if recipe.weighted else np.ones(n)
     risk = x @ [0.5, -0.4]
+    if response is Cohorts:
+        made, none = _cohorts(rng, x, recipe), np.zeros((n, 0))
+        return Design(made, none, (), weights, effects, clusters)
     if response is Continuous:
         y = 2.0 + risk + rng.normal(size=n) * (0.5 + np.abs(x[:, 0]))
         made: Continuous | Counting = Continuous(y)
     else:
         made = _counting(rng, risk, recipe)
     return Design(made, x, ("x0", "x1"), weights, effects, clusters)
+
+
+def _cohorts(rng: np.random.Generator, x: np.ndarray, recipe: Recipe) -> Cohorts:
+    """Return units of two cohorts and never treated; late: with missing years; tied: plain."""
+    n, years = recipe.n, np.arange(2010, 2015)
+    covariates = np.repeat(x[:, None, :1], 5, axis=1) + np.arange(5)[:, None] / 10
+    y = rng.normal(size=(n, 5)) + 0.5 * covariates[:, :, 0]
+    if recipe.late:
+        y = np.where(rng.random((n, 5)) < 0.1, np.nan, y)
+    cohort = np.array([2012.0, 2013.0, np.nan])[rng.permutation(np.arange(n) % 3)]
+    return Cohorts(y, cohort, years, covariates[:, :, : 0 if recipe.tied else 1])
 
 
 def _counting(rng: np.random.Generator, risk: np.ndarray, recipe: Recipe) -> Counting:

@@ -61,13 +61,44 @@ class Counting:
         return Counting(self.entry[rows], self.exit[rows], self.event[rows])
 
 
+@dataclass(frozen=True)
+class Cohorts:
+    """Outcomes of units by year, and the year in which each was treated first.
+
+    Parameters
+    ----------
+    y : (n, T) array
+        NaN where a unit has no outcome.
+    cohort : (n,) array
+        School year of the first treatment, NaN for none.
+    years : (T,) integer array
+        School years, one after the other.
+    x : (n, T, p) array
+        Covariates by unit and year, without a constant; ``p`` may be 0.
+    """
+
+    y: FloatArray
+    cohort: FloatArray
+    years: IntArray
+    x: FloatArray
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return int(self.cohort.size)
+
+    def take(self, rows: IntArray) -> Cohorts:
+        """Return some units, in their order."""
+        return Cohorts(self.y[rows], self.cohort[rows], self.years, self.x[rows])
+
+
 @dataclass(frozen=True, eq=False)
 class Design:
     """What an estimator sees: arrays only, one row an observation.
 
     Parameters
     ----------
-    response : Continuous or Counting
+    response : Continuous, Counting or Cohorts
     x : (n, k) array
         Regressors; ``k`` may be 0.
     names : tuple of str
@@ -84,7 +115,7 @@ class Design:
         How the rows came to be these.
     """
 
-    response: Continuous | Counting
+    response: Continuous | Counting | Cohorts
     x: FloatArray
     names: tuple[str, ...]
     weights: FloatArray

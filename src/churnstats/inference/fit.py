@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from churnstats.core.types import FloatArray, IntArray
-from churnstats.designs.design import Continuous, Counting, Design
+from churnstats.designs.design import Cohorts, Continuous, Counting, Design
 from churnstats.numerics.groups import group_sums
 
 
@@ -125,12 +125,12 @@ KERNEL_MARK = "churnstats_kernel"
 class KernelInfo:
     """What a kernel takes, so that the contract tests can find it and call it."""
 
-    response: type[Continuous] | type[Counting]
+    response: type[Continuous] | type[Counting] | type[Cohorts]
     variants: tuple[Mapping[str, Any], ...]
 
 
 def kernel(
-    response: type[Continuous] | type[Counting],
+    response: type[Continuous] | type[Counting] | type[Cohorts],
     variants: Sequence[Mapping[str, Any]] = ({},),
 ) -> Callable[[Kernel], Kernel]:
     """Mark a function ``Design -> Fit`` as an estimator that must keep the Fit contract.

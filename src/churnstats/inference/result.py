@@ -210,6 +210,7 @@ class Result:
         data = self.tidy()
         if self.description.kind != "event_study":
             return data
+        data = data[data["event_time"].notna()]
         base = self.frames["base"].assign(estimate=0.0)
         rows = pd.concat([data, base], ignore_index=True) if len(base) else data
         return rows.sort_values("event_time", ignore_index=True)
@@ -219,13 +220,15 @@ class Result:
         from churnstats.display import figures
 
         about, data = self.description, self.plot_data()
-        if about.kind == "event_study":
+        if about.kind == "event_study" and len(data):
             return figures.event_study_figure(data, about.title, about.outcome, self.level)
         if about.kind in ("survival", "cumulative_hazard"):
             label = "Share still there" if about.kind == "survival" else "Cumulative hazard"
             return figures.survival_figure(
                 data, self.frames["risk_table"], about.title, label, about.outcome, self.level
             )
+        if about.kind == "event_study":
+            data = self.tidy()
         unit = "log hazard ratio" if about.kind == "hazard" else f"effect on {about.outcome}"
         return figures.coefficient_figure(data, about.title, unit, self.level)
 

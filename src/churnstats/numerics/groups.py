@@ -46,8 +46,9 @@ def group_sums(values: FloatArray, codes: IntArray, n_groups: int) -> FloatArray
     """Sum the rows of ``values`` (n,) or (n, k) by group: (G,) or (G, k)."""
     if values.ndim == 1:
         return np.asarray(np.bincount(codes, weights=values, minlength=n_groups), dtype=float)
-    columns = [np.bincount(codes, weights=v, minlength=n_groups) for v in values.T]
-    return np.column_stack(columns) if columns else np.zeros((n_groups, 0))
+    n = codes.size
+    groups = sparse.csr_matrix((np.ones(n), codes, np.arange(n + 1)), shape=(n, n_groups))
+    return np.asarray(groups.T @ values, dtype=float)
 
 
 def group_means(
