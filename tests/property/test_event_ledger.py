@@ -18,6 +18,7 @@ from churnstats.panel.origins import successor_origins
 from churnstats.records.units.units import Units
 from record_draws import PARTS, spell_frames
 from support import DRAWS
+from unbroken import stay_stop, unbroken
 
 TIMES = ["start", "stop", "entry"]
 REASONS = [None, "retirement", "nonrenewal", "leave", "Left", "unknown"]
@@ -55,10 +56,16 @@ def made(frame: pd.DataFrame, units: Units | None = None) -> pd.DataFrame:
 def principals(frame: pd.DataFrame) -> list[tuple[str, int, Any]]:
     """Return unit, eighth and spell of the principal for every eighth with a head."""
     best: dict[tuple[str, int], Any] = {}
-    for spell in cs.Tenures.from_spells(frame).for_role("head").itertuples():
+    spells = cs.Tenures.from_spells(frame).for_role("head")
+    stays = unbroken(spells)
+
+    def rank(spell: Any) -> tuple[float, float]:
+        return -spell.fte, stays[spell.Index][0].start
+
+    for spell in spells.itertuples():
         for t in range(round(spell.entry * PARTS), round(spell.stop * PARTS)):
             old = best.get((spell.unit_id, t))
-            if old is None or (-spell.fte, spell.start) < (-old.fte, old.start):
+            if old is None or rank(spell) < rank(old):
                 best[spell.unit_id, t] = spell
     return [(*key, best[key]) for key in sorted(best)]
 
@@ -82,15 +89,50 @@ def test_there_is_an_event_for_every_change_of_holder(frame: pd.DataFrame) -> No
     assert events["successor_spell_id"].tolist() == [new.spell_id for *_, new, _ in found]
 
 
+def leads_until(line: list[tuple[str, int, Any]], unit: str, since: int) -> float:
+    """Return until when the principal of an eighth goes on without a break."""
+    own = [(t, spell) for place, t, spell in line if place == unit and t >= since]
+    last, leader = since, own[0][1].leader_id
+    for t, spell in own[1:]:
+        if spell.leader_id != leader or min(t, spell.start * PARTS) > last + 1:
+            break
+        last = t
+    return (last + 1) / PARTS
+
+
+@DRAWS
+@given(posts())
+def test_shares_gaps_and_the_middle_of_the_year_hang_on_dates(frame: pd.DataFrame) -> None:
+    line, before = principals(frame), None
+    for event in made(frame).itertuples():
+        dated = event.is_date_known
+        if dated:
+            entered = min(t for u, t, s in line if u == event.unit_id and t >= event.start * PARTS
+                          and s.spell_id == event.successor_spell_id)  # fmt: skip
+            end = min(leads_until(line, event.unit_id, entered), event.school_year_end + 1)
+            assert event.successor_share == end - event.start
+            assert event.is_mid_year == (event.start % 1 != 0)
+        else:
+            assert math.isnan(event.successor_share)
+            assert pd.isna(event.is_mid_year)
+        known = dated and event.event_order > 1 and before is not None and before.is_date_known
+        gap = event.start - before.start if known and before is not None else math.nan
+        np.testing.assert_equal(event.gap_since_last_years, gap)
+        before = event
+
+
 @DRAWS
 @given(posts())
 def test_the_columns_are_what_both_spells_say(frame: pd.DataFrame) -> None:
     events = made(frame)
+    stays = unbroken(cs.Tenures.from_spells(frame).for_role("head"))
     for event, (old, until, new, since) in zip(events.itertuples(), handovers(frame), strict=True):
-        gone = old.stop * PARTS == until
+        theirs, own = stays[old.Index], stays[new.Index]
+        gone = stay_stop(theirs) * PARTS == until
         seen = gone and not old.right_censored
         late = new.entry > new.start and since == new.entry * PARTS
-        blurred = since == new.entry * PARTS and new.left_censored
+        begins = own[0].spell_id == new.spell_id and since == new.entry * PARTS
+        blurred = begins and new.left_censored
         dated = not blurred and (seen or not gone)
         assert event.is_date_known == event.is_day_known == dated
         assert event.start == (new.start if late else since / PARTS)
@@ -108,10 +150,10 @@ def test_the_columns_are_what_both_spells_say(frame: pd.DataFrame) -> None:
             if seen
             else (pd.isna(event.is_planned))
         )
-        known = not old.left_censored and (seen or not gone)
-        tenure = until / PARTS - old.start if known else math.nan
+        known = not theirs[0].left_censored and (seen or not gone)
+        tenure = until / PARTS - theirs[0].start if known else math.nan
         np.testing.assert_equal(event.predecessor_tenure_years, tenure)
-        both = min(old.stop, new.stop) - max(old.start, new.start)
+        both = min(map(stay_stop, (theirs, own))) - max(theirs[0].start, own[0].start)
         if dated:
             assert abs(event.overlap_days - 365.25 * max(both, 0)) <= 2
             assert abs(event.vacancy_days - 365.25 * max(event.start - until / PARTS, 0)) <= 2
@@ -128,21 +170,26 @@ def test_origins_and_experience_are_what_looking_through_all_spells_says(
     frame: pd.DataFrame, with_units: bool
 ) -> None:
     spells = cs.Tenures.from_spells(frame).frame
-    start_of = spells.set_index("spell_id")["start"]
+    stays = unbroken(spells)
+    row_of = dict(zip(spells["spell_id"], spells.index, strict=True))
     for event in made(frame, UNITS if with_units else None).itertuples():
         kin = {event.unit_id}
         if with_units:
             kin = {"01", "1", "B"} if event.unit_id == "B" else {event.unit_id, "B"}
         past = spells[(spells["leader_id"] == event.successor_id) & (spells["start"] < event.start)]
-        here = past[past["unit_id"] == event.unit_id]
-        own = start_of[event.successor_spell_id]
+        own = stays[row_of[event.successor_spell_id]]
+        other = past[~past.index.isin([spell.Index for spell in own])]
+        here = other[other["unit_id"] == event.unit_id]
+        left_fte = spells.loc[row_of[event.predecessor_spell_id], "fte"]
+        long = event.start - own[0].start > EventRules().handover_days / 365
+        beside = [s for s in own if s.start < event.start and (long or s.fte < left_fte)]
         others = spells[(spells["role"] == "aide") & spells["unit_id"].isin(kin)]
         reach = event.start - others["entry"].min()
-        if ((here["role"] == "head") & (here["start"] < own)).any():
+        if (here["role"] == "head").any():
             origin = "returning"
-        elif past["unit_id"].isin(kin).any():
+        elif beside or other["unit_id"].isin(kin).any():
             origin = "internal"
-        elif len(past) or reach >= EventRules().min_years_seen:
+        elif len(other) or reach >= EventRules().min_years_seen:
             origin = "external"
         else:
             origin = "unknown"

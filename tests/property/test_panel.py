@@ -18,6 +18,7 @@ from churnstats.panel.events import OF_THE_DAY
 from churnstats.panel.origins import ORIGIN_COLUMNS
 from record_draws import PARTS, rosters, spell_frames
 from support import DRAWS
+from unbroken import stay_stop, unbroken
 
 KEY = ["unit_id", "school_year_end"]
 TENURES = cs.Tenures.from_spells
@@ -67,7 +68,7 @@ def holder_of(cells: list[Any]) -> tuple[Any, float]:
 @DRAWS
 @given(spell_frames())
 def test_the_panel_is_what_counting_eighths_of_years_says(frame: pd.DataFrame) -> None:
-    made = build(frame).frame
+    made, stays = build(frame).frame, unbroken(frame)
     seen = by_year(eighths(frame))
     assert made[KEY].to_numpy().tolist() == [list(key) for key in seen]
     for row, ((_, year), cells) in zip(made.itertuples(), seen.items(), strict=True):
@@ -84,10 +85,11 @@ def test_the_panel_is_what_counting_eighths_of_years_says(frame: pd.DataFrame) -
         assert row.exposure_share == count / PARTS
         own = Counter(spell.Index for spell in led if spell.leader_id == leader)
         first = next(s for s in led if own[s.Index] == max(own.values()) and s.leader_id == leader)
-        if first.left_censored:
+        stay = stays[first.Index]
+        if stay[0].left_censored:
             assert np.isnan(row.elapsed_tenure_years)
         else:
-            assert row.elapsed_tenure_years == min(first.stop, year + 1) - first.start
+            assert row.elapsed_tenure_years == min(stay_stop(stay), year + 1) - stay[0].start
 
 
 @st.composite
@@ -238,17 +240,21 @@ def test_interim_shares_are_those_of_interim_leaders(
 @given(spell_frames())
 def test_moves_add_up(frame: pd.DataFrame) -> None:
     panel = build(frame)
-    began = ~frame["left_censored"] & (frame["entry"] == frame["start"])
-    assert panel.frame["n_entries"].sum() == began.sum()
-    assert panel.frame["n_exits"].sum() == (~frame["right_censored"]).sum()
+    stays = {id(stay): stay for stay in unbroken(frame).values()}.values()
+    began = [not stay[0].left_censored and stay[0].entry == stay[0].start for stay in stays]
+    assert panel.frame["n_entries"].sum() == sum(began)
+    assert panel.frame["n_exits"].sum() == sum(not stay[-1].right_censored for stay in stays)
     events = panel.events
     assert len(events) == changes(frame)
     assert events["event_order"].tolist() == (events.groupby("unit_id").cumcount() + 1).tolist()
     assert events["event_id"].is_unique
     assert (events["start"] >= events["school_year_end"]).all()
     assert (events["start"] < events["school_year_end"] + 1).all()
-    assert ((events["successor_share"] > 0) & (events["successor_share"] <= 1)).all()
-    assert (events["is_mid_year"] == (events["start"] % 1 != 0)).all()
+    dated = events[events["is_date_known"]]
+    assert ((dated["successor_share"] > 0) & (dated["successor_share"] <= 1)).all()
+    assert (dated["is_mid_year"] == (dated["start"] % 1 != 0)).all()
+    of_dates = ["successor_share", "is_mid_year", "gap_since_last_years"]
+    assert events.loc[~events["is_date_known"], of_dates].isna().all(axis=None)
 
 
 def changes(frame: pd.DataFrame) -> int:

@@ -118,6 +118,26 @@ def test_the_moment_and_the_level_may_be_chosen() -> None:
         cs.tenure_summary(tenures(), at=1990.0)
 
 
+def test_a_row_a_term_has_the_averages_of_a_row_a_leader() -> None:
+    terms = pd.concat(
+        [
+            SPELLS[SPELLS["leader_id"] != "c"],
+            SPELLS[SPELLS["leader_id"] == "c"].assign(stop=2001.0),
+            SPELLS[SPELLS["leader_id"] == "c"].assign(start=2001.0, entry=2001.0),
+        ]
+    )
+    # the last term of g is not over
+    terms.loc[terms["leader_id"] == "g", ["stop", "right_censored"]] = 2008.0, False
+    last = SPELLS[SPELLS["leader_id"] == "g"].assign(start=2008.0, entry=2008.0)
+    whole, made = (
+        cs.tenure_summary(tenures(spells), at=2002.0)
+        for spells in (SPELLS, pd.concat([terms, last], ignore_index=True))
+    )
+    pd.testing.assert_frame_equal(made.averages, whole.averages)
+    pd.testing.assert_frame_equal(made.counts, whole.counts)
+    np.testing.assert_array_equal(made.survival.coef, whole.survival.coef)
+
+
 def test_words_tell_what_is_left_out() -> None:
     text = str(cs.tenure_summary(tenures()))
     assert "Incumbents are the 2 of 3 in post at school-year time 2005 whose start is known" in text

@@ -393,7 +393,9 @@ def test_every_exit_reason_of_the_readers_has_a_type() -> None:
     assert {r for r, kind in EXIT_TYPES.items() if kind == "unknown"} == {"unknown"}
 
 
-@pytest.mark.parametrize("name", ["summer_days", "planned_notice_days", "min_years_seen"])
+@pytest.mark.parametrize(
+    "name", ["summer_days", "planned_notice_days", "min_years_seen", "handover_days"]
+)
 def test_negative_lengths_of_time_are_refused(name: str) -> None:
     with pytest.raises(SpecError, match=f"{name}.*-1 is no length of time"):
         EventRules(**{name: -1})
@@ -500,6 +502,105 @@ def test_dates_can_be_set_to_unknown_with_all_that_hangs_on_them() -> None:
     """,
     )
     assert made["change_date"].isna().tolist() == [True, False, False]
+    assert_shows(
+        made,
+        """
+        is_mid_year  successor_share  gap_since_last_years
+        -            -                -
+        no           1                -
+        no           1                1
+    """,
+    )
+
+
+def test_tenure_from_a_date_set_to_unknown_is_unknown_in_every_term() -> None:
+    events = event_ledger(
+        spells("""
+        leader_id  start    stop
+        a          2010     2011
+        b          2011     2012
+        b          2012     2013.5
+        c          2013.75  2014
+        d          2014     2015
+        d          2016     2017
+        e          2017     2018
+    """).frame
+    )
+    assert events["predecessor_tenure_years"].tolist() == [1, 2.5, 0.25, 1]
+    made = undated(events, events["school_year_end"].isin([2011, 2014]).to_numpy())
+    assert_shows(
+        made,
+        """
+        successor_id  predecessor_tenure_years  gap_since_last_years
+        b             -                         -
+        c             -                         -
+        d             -                         -
+        e             1                         -
+    """,
+    )
+
+
+def test_gaps_on_both_sides_of_a_change_without_a_date_are_missing() -> None:
+    assert_shows(
+        ledger("""
+        leader_id  start   stop    right_censored
+        a          2010    2011    no
+        b          2011    2012    yes
+        c          2013.5  2014    no
+        d          2014    2015    no
+        e          2015    2016    no
+    """),
+        """
+        successor_id  is_date_known  is_mid_year  successor_share  gap_since_last_years
+        b             yes            no           1                -
+        c             no             -            -                -
+        d             yes            no           1                -
+        e             yes            no           1                1
+    """,
+    )
+
+
+def test_bounds_that_hold_a_turn_leave_open_whether_a_change_was_in_mid_year() -> None:
+    assert_shows(
+        ledger("""
+        unit_id  leader_id  start   stop    start_earliest  stop_latest  fte
+        1        a          2010    2012.2  -               -            1
+        1        b          2012.5  2013    2012.2          -            1
+        2        c          2010    2012.2  -               -            1
+        2        d          2013.5  2014    2012.2          -            1
+        3        e          2010    2012    -               -            1
+        3        f          2012.5  2013    2012            -            1
+        4        g          2010    2012.5  -               2012.75      0.5
+        4        h          2011    2014    -               -            0.5
+        5        i          2010    2012.5  -               2013         0.5
+        5        j          2011    2014    -               -            0.5
+    """),
+        """
+        unit_id  successor_id  is_date_known  is_mid_year
+        1        b             yes            yes
+        2        d             yes            -
+        3        f             yes            -
+        4        h             yes            yes
+        5        j             yes            -
+    """,
+    )
+
+
+def test_a_successor_who_is_appointed_within_the_year_leads_on() -> None:
+    assert_shows(
+        ledger("""
+        leader_id  start    stop     interim
+        a          2010     2012.25  no
+        i          2012.25  2012.5   yes
+        i          2012.5   2014     no
+        b          2014     2015     no
+    """),
+        """
+        successor_id  successor_share  successor_is_interim  predecessor_is_interim  overlap_days
+        i             0.75             yes                   no                      0
+        b             1                no                    no                      0
+    """,
+    )
 
 
 def test_a_successor_returns_rises_comes_or_is_not_known() -> None:
@@ -604,6 +705,39 @@ def test_who_had_a_smaller_share_of_the_post_is_internal() -> None:
         start  successor_id  successor_origin  successor_experience_years
         2004   b             internal          3
         2006   a             returning         4
+    """,
+    )
+
+
+def test_a_handover_is_as_long_as_one_says() -> None:
+    text = """
+        unit_id  role  leader_id  start       stop        fte
+        1        head  a          2000-07-01  2010-07-01  0.5
+        1        head  b          2010-03-31  2011-07-01  0.5
+        2        head  c          2000-07-01  2010-07-01  0.5
+        2        head  d          2010-03-30  2011-07-01  0.5
+        1        aide  x          2000-07-01  2011-07-01  1
+        2        aide  y          2000-07-01  2011-07-01  1
+    """
+    assert origins(text)["successor_origin"].tolist() == ["external", "internal"]
+    for days, found in ((91, "internal"), (92, "external"), (0, "internal")):
+        made = origins(text, rules=EventRules(handover_days=days))
+        assert made["successor_origin"].tolist() == [found, "internal"], days
+    long = origins(text, rules=EventRules(handover_days=93))
+    assert long["successor_origin"].tolist() == ["external", "external"]
+
+
+def test_who_shared_the_post_and_left_it_returns() -> None:
+    assert_shows(
+        origins("""
+        leader_id  start   stop  fte
+        a          2000    2010  0.5
+        b          2004    2006  0.5
+        b          2009.9  2012  0.5
+    """),
+        """
+        start  predecessor_id  successor_id  successor_origin
+        2010   a               b             returning
     """,
     )
 
@@ -727,5 +861,5 @@ def test_spells_without_the_successors_are_refused() -> None:
         a          2010   2012
         b          2012   2013
     """).frame
-    with pytest.raises(SpecError, match=r"1 successors' spells are not among"):
+    with pytest.raises(SpecError, match=r"1 spells of predecessors and successors are not among"):
         successor_origins(event_ledger(made), made.head(1))

@@ -73,6 +73,26 @@ def test_who_stays_when_the_principal_leaves_is_the_successor() -> None:
     )
 
 
+def test_who_began_first_stays_the_principal_in_a_new_term() -> None:
+    made = panel("""
+        leader_id  start  stop  fte
+        a          2010   2012  0.5
+        b          2011   2014  0.5
+        a          2012   2014  0.5
+    """)
+    assert len(made.events) == 0
+    assert_shows(
+        made.frame,
+        """
+        school_year_end  leader_id  elapsed_tenure_years  n_entries  n_exits
+        2010             a          1                     1          0
+        2011             a          2                     1          0
+        2012             a          3                     0          0
+        2013             a          4                     0          2
+    """,
+    )
+
+
 def test_a_leader_of_half_a_post_alone_leads_all_of_the_year() -> None:
     made = panel("""
         leader_id  start  stop  fte

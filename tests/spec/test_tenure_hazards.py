@@ -15,6 +15,7 @@ from churnstats.diagnostics.hazards import MIN_SHOWN, tenure_hazards
 from record_draws import spell_frames
 from record_tables import assert_shows, spells
 from support import DRAWS
+from unbroken import stay_stop, unbroken
 
 SUPERINTENDENTS = Path(__file__).parents[2] / ".." / "shared" / "data" / "superintendents"
 ROSTER = SUPERINTENDENTS / "broad_center_v1_ten_states.parquet"
@@ -109,13 +110,18 @@ def test_one_unit_has_the_error_of_a_binomial_share() -> None:
     assert table["conf_high"][0] == pytest.approx(1 - stays**reach, abs=1e-6)
 
 
-def by_loops(frame: pd.DataFrame) -> list[tuple[int, int, float]]:
-    """Return for each year of tenure those at risk, those who left, and the hazard."""
-    people = [
-        (row.entry - row.start, row.stop - row.start, not row.right_censored)
-        for row in frame.itertuples()
-        if not row.left_censored
+def people_of(frame: pd.DataFrame) -> list[tuple[float, float, bool]]:
+    """Return for each stay whose start is known its entry, its length, and whether it ended."""
+    return [
+        (first.entry - first.start, stay_stop(stay) - first.start, not stay[-1].right_censored)
+        for row, stay in unbroken(frame).items()
+        if row == (first := stay[0]).Index and not first.left_censored
     ]
+
+
+def by_loops(frame: pd.DataFrame) -> list[tuple[int, int, float]]:
+    """Return for each year of tenure those at risk, those who left, and the hazard, by stays."""
+    people = people_of(frame)
     found = []
     for year in range(1, 40):
         at_risk = [
@@ -135,8 +141,7 @@ def by_loops(frame: pd.DataFrame) -> list[tuple[int, int, float]]:
 @given(spell_frames())
 @DRAWS
 def test_hazards_are_those_of_loops(frame: pd.DataFrame) -> None:
-    known = frame[~frame["left_censored"] & ~frame["right_censored"]]
-    if known.empty:
+    if not any(exited for _, _, exited in people_of(frame)):
         return
     made = tenure_hazards(unwatched(cs.Tenures.from_spells(frame)), max_years=39).frame
     after_none_left = False

@@ -130,3 +130,24 @@ class IdentificationError(ChurnstatsError):
 
 class ConvergenceError(ChurnstatsError):
     """An iteration did not reach its tolerance."""
+
+
+def require_types(**given: tuple[object, type | tuple[type, ...], str]) -> None:
+    """Raise one error for all arguments that are of another type than they must be.
+
+    Parameters
+    ----------
+    **given : (value, type or types, str)
+        By the argument's name: the value, what it must be, and how to make one.
+
+    Examples
+    --------
+    >>> require_types(window=(3, int, "give a whole number"))
+    """
+    wrong = [
+        f"{name}= is a {type(value).__name__}: {how}"
+        for name, (value, kind, how) in given.items()
+        if not isinstance(value, kind)
+    ]
+    if wrong:
+        raise SpecError("type", "arguments are of the wrong type", where=wrong)

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def frame_sha256(frame: pd.DataFrame) -> str:
 
 def environment() -> dict[str, str]:
     """Return the versions that a result depends on."""
+    return dict(_environment())
+
+
+@cache
+def _environment() -> dict[str, str]:
     found = {"python": platform.python_version(), "system": platform.system()}
     found["machine"], found["n_cpus"] = platform.machine(), str(os.cpu_count())
     for name in PACKAGES:

@@ -15,6 +15,7 @@ from churnstats.diagnostics.tenure import known_starts, tenure_survival
 from churnstats.display import hazards, tables
 from churnstats.inference.infer import estimates_table
 from churnstats.inference.result import Result
+from churnstats.panel.shares import whole_stays
 from churnstats.records.tenures import Tenures
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def tenure_hazards(
     """
     if max_years is not None and max_years < 1:
         raise SpecError("max_years", f"{max_years} is no year of tenure", how="1 is the first")
-    spells = tenures.for_role(role)
+    spells = whole_stays(tenures.for_role(role))
     known = known_starts(spells)
     if known.empty:
         what = "no spell has a known start, so nobody's year of tenure is known"

@@ -16,7 +16,7 @@ from churnstats.estimators.linear import linear_model
 from churnstats.inference.result import Result
 from churnstats.inference.vcov import Classical, Cluster
 from churnstats.panel.events import event_ledger
-from churnstats.panel.shares import principals
+from churnstats.panel.shares import whole_stays
 from churnstats.records.tenures import Tenures
 
 # A product that is one half on paper may end up a few units in the last place above it.
@@ -98,7 +98,8 @@ def tenure_summary(
     TenureSummary
         Mean and median of completed spells; Kaplan-Meier median (NaN where survival stays above
         one half); mean elapsed tenure of incumbents; mean completed tenure of the same
-        incumbents, those still in post counted with the time seen, and told.
+        incumbents, those still in post counted with the time seen, and told. Spells of one
+        leader in one post that touch, such as a row a term, are one.
 
     Raises
     ------
@@ -112,7 +113,8 @@ def tenure_summary(
     >>> len(summary.averages)
     5
     """
-    spells = tenures.for_role(role)
+    given = tenures.for_role(role)
+    spells = whole_stays(given)
     known = known_starts(spells)
     moment = float((spells["entry"].min() + spells["stop"].max()) / 2) if at is None else float(at)
     here = known[(known["entry"] <= moment) & (known["stop"] > moment)].copy()
@@ -140,7 +142,8 @@ def tenure_summary(
         ("incumbents, completed", "mean", *_mean(here, "years", level), n_here, still),
     ]
     averages = pd.DataFrame(rows, columns=COLUMNS)
-    return TenureSummary(averages, _counts(spells), survival, moment, len(spells) - n_known, n_all)
+    counts = _counts(spells, event_ledger(given))
+    return TenureSummary(averages, counts, survival, moment, len(spells) - n_known, n_all)
 
 
 def known_starts(spells: pd.DataFrame) -> pd.DataFrame:
@@ -188,10 +191,9 @@ def shares_post(spells: pd.DataFrame) -> BoolArray:
     return (spells["start"] < latest - CLOCK).to_numpy(dtype=bool)
 
 
-def _counts(spells: pd.DataFrame) -> pd.DataFrame:
+def _counts(spells: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Count units, leaders, spells, changes and the ways in which spells are cut off."""
     joins = shares_post(spells)
-    events = event_ledger(principals(spells))
     unit = spells["unit_id"]
     left, right = spells["left_censored"], spells["right_censored"]
     ended = spells.groupby("unit_id")["stop"].cummax().groupby(unit).shift()

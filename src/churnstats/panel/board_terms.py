@@ -14,7 +14,7 @@ from churnstats.core.issues import raise_faults
 from churnstats.numerics.groups import count_up
 from churnstats.panel.boards import KEY, board_spells
 from churnstats.panel.levels import home_units
-from churnstats.panel.stays import post_years
+from churnstats.panel.stays import post_years, require_records
 from churnstats.records.ingest import row_fault
 from churnstats.records.roles import RoleFamilies
 from churnstats.records.tenures import Tenures
@@ -47,8 +47,12 @@ class BoardRules:
     grace_days: float = 31.0
 
     def __post_init__(self) -> None:
-        if not self.grace_days >= 0:
-            raise SpecError("grace_days", f"{self.grace_days} is no length of time")
+        for name in ("defeated", "not_running"):
+            if isinstance(getattr(self, name), str):
+                raise SpecError(name, "reasons are a list of words", how=f"{name}=('defeated',)")
+        if not isinstance(self.grace_days, (int, float)) or not self.grace_days >= 0:
+            how = "a number of days, at least 0"
+            raise SpecError("grace_days", f"{self.grace_days!r} is no length of time", how=how)
         both = sorted({*self.defeated} & {*self.not_running})
         if both:
             raise SpecError("defeated", "reasons stand for two things", where=both)
@@ -110,6 +114,7 @@ def board_terms(
     >>> terms[["term_end", "n_members", "outcome"]].to_numpy().tolist()
     [[2014.0, 2, 'kept'], [2018.0, 1, 'defeated']]
     """
+    require_records(tenures, None)
     return _terms(_term_rows(tenures, families, rules), rules)
 
 
@@ -167,6 +172,7 @@ def board_elections(
     0             2010     0       0           0           False
     1             2011     2       1           1            True
     """
+    require_records(tenures, units)
     rows = _term_rows(tenures, families, rules)
     terms = _terms(rows, rules)
     seats = post_years(board_spells(tenures, families))[[*SEAT, "school_year_end"]]

@@ -9,7 +9,7 @@ from pandas.arrays import BooleanArray
 from churnstats.core.errors import SpecError
 from churnstats.core.types import BoolArray, FloatArray
 from churnstats.panel.levels import home_units
-from churnstats.panel.stays import post_years
+from churnstats.panel.stays import post_years, require_records
 from churnstats.records.roles import RoleFamilies
 from churnstats.records.tenures import Tenures
 from churnstats.records.units.units import Units
@@ -73,6 +73,7 @@ def board_flips(
     >>> board_flips(cs.Tenures.from_spells(seats))["is_flip"].tolist()
     [<NA>, False, True, False]
     """
+    require_records(tenures, units)
     if years_back < 1:
         raise SpecError("years_back", f"{years_back} years back", how="at least 1")
     spells = board_spells(tenures, families)

@@ -27,6 +27,7 @@ from churnstats.panel.stays import (
     lost_sight,
     post_codes,
     post_holders,
+    require_records,
     span,
     stays,
     years_touched,
@@ -152,8 +153,9 @@ def churn_measures(
     1                           0.0                         0.0
     2                           0.0                         0.5
     """
-    if window < 1:
-        raise SpecError("window", f"a window of {window} years", how="at least 1")
+    require_records(tenures, units)
+    if not isinstance(window, (int, np.integer)) or window < 1:
+        raise SpecError("window", f"a window of {window!r} years", how="a whole number, at least 1")
     families = families or RoleFamilies()
     spells, post = tenures.frame, post_codes(tenures.frame)
     leader = leader_codes(spells)

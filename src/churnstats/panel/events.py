@@ -13,7 +13,7 @@ import pandas as pd
 from churnstats.core.calendar import CLOCK, SchoolCalendar
 from churnstats.core.errors import SpecError
 from churnstats.core.types import BoolArray, FloatArray
-from churnstats.panel.shares import principals
+from churnstats.panel.shares import principals, stays_in_post
 
 # Who decided that a leader goes: the leader (voluntary), the employer (involuntary), or neither
 # of them, or it is not said which (other). The reasons are those of the exit reasons of CEDS in
@@ -42,6 +42,9 @@ TYPES = ("voluntary", "involuntary", "other", "unknown")
 OF_THE_DAY = ("change_date", "is_summer", "vacancy_days", "overlap_days")
 OF_THE_TIME = (
     "vacancy_years",
+    "is_mid_year",
+    "successor_share",
+    "gap_since_last_years",
     "predecessor_tenure_years",
     "notice_days",
     "is_planned",
@@ -80,6 +83,10 @@ class EventRules:
     feeder_roles : tuple of str, optional
         Roles from which leaders rise: how far their records in the unit reach back is what
         counts. By default all roles but that of the post.
+    handover_days : float
+        Time in the post beside the predecessor, with no smaller share than theirs, makes a
+        successor internal if it began more than so many days before the change; the length of a
+        summer by default. Less is a handover, which one from outside may have too.
     """
 
     summer_days: int = 31
@@ -87,9 +94,10 @@ class EventRules:
     exit_types: Mapping[str, str] = field(default_factory=lambda: EXIT_TYPES)
     min_years_seen: float = 5.0
     feeder_roles: tuple[str, ...] | None = None
+    handover_days: float = 92
 
     def __post_init__(self) -> None:
-        for name in ("summer_days", "planned_notice_days", "min_years_seen"):
+        for name in ("summer_days", "planned_notice_days", "min_years_seen", "handover_days"):
             if not getattr(self, name) >= 0:
                 raise SpecError(name, f"{getattr(self, name)} is no length of time")
         wrong = sorted({str(t) for t in self.exit_types.values()} - set(TYPES))
@@ -102,12 +110,18 @@ EVENT_RULES, CALENDAR = EventRules(), SchoolCalendar()
 
 
 class _Sides(NamedTuple):
-    """Both sides of each change: the stretches as the principal, and the spells they are of."""
+    """Both sides of each change: the stretches as the principal, and the spells they are of.
+
+    The start and stop of the spells, and whether the start is known, are those of the unbroken
+    time in the post that they are a part of; ``goes_on`` is when the successor stops being the
+    principal.
+    """
 
     before: pd.DataFrame
     after: pd.DataFrame
     left: pd.DataFrame
     came: pd.DataFrame
+    goes_on: FloatArray
 
 
 def event_ledger(
@@ -139,19 +153,23 @@ def event_ledger(
           ``overlap_days`` counts the days that both were seen in post;
         - ``exit_reason, exit_type, notice_days, is_planned`` of the predecessor. All are missing
           for one who is still in post, with a smaller share of it;
-        - ``predecessor_tenure_years``, from the start of the spell to the change, missing where
-          one of both is unknown; ``predecessor_is_interim, successor_is_interim``;
+        - ``predecessor_tenure_years``, from the start of the unbroken time in the post to the
+          change, missing where one of both is unknown;
+        - ``predecessor_is_interim, successor_is_interim``;
         - ``predecessor_source_rows, successor_source_rows``, if spells have ``source_rows``, as
           `Panel.build` gives them;
         - ``event_order`` in the unit and ``gap_since_last_years``.
 
     Notes
     -----
-    The date is not known where nobody looked between the two spells, and ``vacancy_years`` is
-    missing then. The day is not known either in yearly rosters (spells with ``n_roster_rows``)
-    and where ``stop_latest`` or ``start_earliest`` bound the change: what is counted in days is
-    missing. Notice counts from ``announced``, if spells have it, and is missing where they
-    don't. A leader who comes back after a vacancy is no change.
+    The date is not known where nobody looked between the two spells: ``vacancy_years``,
+    ``is_mid_year``, ``successor_share`` and the gaps on both sides of the change are missing then.
+    Whether a change fell on the turn of a year is not known either where two yearly rosters put
+    it there, or where its bounds hold a turn. The day is not known in yearly rosters (spells with
+    ``n_roster_rows``) and where ``stop_latest`` or ``start_earliest`` bound the change: what is
+    counted in days is missing. Notice counts from ``announced``, if spells have it, and is
+    missing where they don't. A leader who comes back after a vacancy is no change, nor is a
+    leader's next spell that begins where the one before stops.
 
     Examples
     --------
@@ -172,7 +190,7 @@ def event_ledger(
     events = pd.concat(parts, axis=1)
     groups = events.groupby("unit_id", sort=False)
     events["event_order"] = groups.cumcount() + 1
-    events["gap_since_last_years"] = groups["start"].diff()
+    events["gap_since_last_years"] = _gaps(events)
     events.insert(
         0,
         "event_id",
@@ -184,12 +202,23 @@ def event_ledger(
 def undated(events: pd.DataFrame, mark: BoolArray) -> pd.DataFrame:
     """Return the events with marked ones' dates unknown, and all that hangs on them missing."""
     began_then = events["predecessor_spell_id"].isin(events.loc[mark, "successor_spell_id"])
+    # who came at a marked change may leave in a later spell of the same stay
+    came = events["start"].where(mark).groupby(events["unit_id"], sort=False).shift()
+    tenure = events["predecessor_tenure_years"]
+    began = events["start"] - events["vacancy_years"].fillna(0.0) - tenure
     made = events.assign(
         is_date_known=events["is_date_known"] & ~mark,
         is_day_known=events["is_day_known"] & ~mark,
-        predecessor_tenure_years=events["predecessor_tenure_years"].mask(began_then),
+        predecessor_tenure_years=tenure.mask(began_then | ((began - came).abs() <= CLOCK)),
     )
+    made["gap_since_last_years"] = _gaps(made)
     return _missing_where(made, OF_THE_TIME, mark)
+
+
+def _gaps(events: pd.DataFrame) -> pd.Series:
+    """Return the years since the unit's change before, missing where one's date is not known."""
+    dated = events["start"].where(events["is_date_known"])
+    return dated.groupby(events["unit_id"], sort=False).diff()
 
 
 def _missing_where(events: pd.DataFrame, columns: tuple[str, ...], mark: BoolArray) -> pd.DataFrame:
@@ -200,17 +229,32 @@ def _missing_where(events: pd.DataFrame, columns: tuple[str, ...], mark: BoolArr
 def _sides(spells: pd.DataFrame) -> _Sides:
     """Find the changes of the principal, and what is on both sides of them."""
     columns = [c for c in OF_SIDES if c in spells.columns]
-    numbered = spells[[*columns, *NEEDED]].assign(_spell=np.arange(len(spells)))
+    stay = stays_in_post(spells)
+    # what touches another spell of its leader was seen to begin, or to go on, there
+    numbered = spells[[*columns, *NEEDED]].assign(
+        _spell=np.arange(len(spells)),
+        left_censored=spells["left_censored"].to_numpy(dtype=bool) & stay.begins,
+        right_censored=spells["right_censored"].to_numpy(dtype=bool) & stay.ends,
+    )
     line = principals(numbered)
     unit, leader = (pd.factorize(line[c])[0] for c in ("unit_id", "leader_id"))
-    at = np.flatnonzero((unit[1:] == unit[:-1]) & (leader[1:] != leader[:-1])) + 1
+    same_unit, same_leader = unit[1:] == unit[:-1], leader[1:] == leader[:-1]
+    at = np.flatnonzero(same_unit & ~same_leader) + 1
+    start, stop = _floats(line["start"]), _floats(line["stop"])
+    breaks = ~(same_unit & same_leader & (start[1:] <= stop[:-1] + CLOCK))
+    ends = np.flatnonzero(np.r_[breaks, True])
+    goes_on = stop[ends[np.searchsorted(ends, at)]]
     line = line[[*WHO, "_spell"]]
     before, after = (line.take(rows).reset_index(drop=True) for rows in (at - 1, at))
-    left, came = (
-        spells[columns].take(side.pop("_spell").to_numpy()).reset_index(drop=True)
-        for side in (before, after)
-    )
-    return _Sides(before, after, left, came)
+
+    def whole(side: pd.DataFrame) -> pd.DataFrame:
+        rows = side.pop("_spell").to_numpy()
+        own = spells[columns].take(rows).reset_index(drop=True)
+        return own.assign(
+            start=stay.start[rows], stop=stay.stop[rows], left_censored=stay.left_censored[rows]
+        )
+
+    return _Sides(before, after, whole(before), whole(after), goes_on)
 
 
 def _who_and_when(sides: _Sides, known: pd.Series) -> pd.DataFrame:
@@ -218,6 +262,7 @@ def _who_and_when(sides: _Sides, known: pd.Series) -> pd.DataFrame:
     before, after = sides.before, sides.after
     start = after["start"]
     year = np.floor(start + CLOCK).astype("int64")
+    mid_year = ((start - year).abs() > CLOCK).astype("boolean")
     return pd.DataFrame(
         {
             "unit_id": after["unit_id"],
@@ -229,9 +274,9 @@ def _who_and_when(sides: _Sides, known: pd.Series) -> pd.DataFrame:
             "predecessor_id": before["leader_id"],
             "successor_id": after["leader_id"],
             "vacancy_years": (start - before["stop"]).clip(lower=0.0).where(known),
-            "is_mid_year": (start - year).abs() > CLOCK,
+            "is_mid_year": mid_year.mask(~known | _may_be_the_turn(sides)),
             "is_date_known": known,
-            "successor_share": np.minimum(after["stop"], year + 1.0) - start,
+            "successor_share": (np.minimum(sides.goes_on, year + 1.0) - start).where(known),
         }
     )
 
@@ -313,6 +358,27 @@ def _is_vague(sides: _Sides) -> pd.Series:
     return vague | (came["start_earliest"].notna() & begins_there) | ("n_roster_rows" in left)
 
 
+def _may_be_the_turn(sides: _Sides) -> BoolArray:
+    """Mark changes of which the records can't tell whether they were at the turn of a year.
+
+    They lie at a turn because both spells are of yearly rosters, which put there what they saw
+    of two years, or a turn lies within their bounds. What a roster gives as the earliest moment
+    is when it still saw the predecessor.
+    """
+    left, came, start = sides.left, sides.came, _floats(sides.after["start"])
+    earliest, latest = _floats(came["start_earliest"]), _floats(left["stop_latest"])
+    begins_there = np.abs(start - _floats(came["start"])) <= CLOCK
+    ends_there = ~begins_there & _ends_there(sides)
+    first = np.where(begins_there & ~np.isnan(earliest), earliest, start)
+    last = np.where(ends_there & ~np.isnan(latest), latest, start)
+    of_rosters = np.zeros(start.size, dtype=bool)
+    if "n_roster_rows" in left:
+        of_rosters = (left["n_roster_rows"].notna() & came["n_roster_rows"].notna()).to_numpy()
+    turn = np.ceil(np.where(of_rosters, first + CLOCK, first - CLOCK))
+    bounded = (first < last - CLOCK) & (turn <= last + CLOCK)
+    return np.asarray(bounded | (of_rosters & (np.abs(start - start.round()) <= CLOCK)))
+
+
 def _days_from(calendar: SchoolCalendar, since: FloatArray, until: FloatArray) -> FloatArray:
     """Count the days between moments of school-year time, NaN where one is missing."""
     days = (calendar.to_dates(until) - calendar.to_dates(since)).dt.days
@@ -354,15 +420,18 @@ def count_moves(spells: pd.DataFrame) -> pd.DataFrame:
 
     An entry counts in the year of its start, unless the spell is left-censored or was entered
     late; an exit counts in the year that it ends (a spell that stops at the turn of the year
-    ends with the old year), unless it is right-censored.
+    ends with the old year), unless it is right-censored. A spell that goes on where another one
+    of the leader stops is no entry, and that stop no exit.
     """
+    stay = stays_in_post(spells)
     seen = (
-        ~spells["left_censored"].to_numpy()
+        stay.begins
+        & ~spells["left_censored"].to_numpy()
         & (spells["entry"] <= spells["start"] + CLOCK).to_numpy()
     )
     entry_year = np.floor(spells["start"].to_numpy(dtype=float) + CLOCK).astype(np.int64)
     exit_year = np.ceil(spells["stop"].to_numpy(dtype=float) - CLOCK).astype(np.int64) - 1
-    left = ~spells["right_censored"].to_numpy()
+    left = stay.ends & ~spells["right_censored"].to_numpy()
     parts = []
     for name, mask, year in (("n_entries", seen, entry_year), ("n_exits", left, exit_year)):
         part = pd.DataFrame(

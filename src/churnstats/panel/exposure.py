@@ -12,7 +12,7 @@ from churnstats.core.calendar import CLOCK
 from churnstats.core.types import FloatArray, IntArray
 from churnstats.numerics.groups import count_up, encode_pairs
 from churnstats.panel.events import missing_flags
-from churnstats.panel.shares import parts, shared_units
+from churnstats.panel.shares import parts, shared_units, stays_in_post
 from churnstats.records.before_tests import BeforeTests
 
 KEY = ["unit_id", "school_year_end"]
@@ -33,10 +33,11 @@ def exposures(spells: pd.DataFrame, tests: BeforeTests | None = None) -> pd.Data
     DataFrame
         One row a spell and school year it touches while observed: ``unit_id, school_year_end,
         spell_id, leader_id, start, stop, left_censored, interim, first_seen, exposure_share``;
-        ``start`` and ``stop`` are the spell's, ``first_seen`` the first moment of the spell seen
-        in that year and ``exposure_share`` the share of the year, divided by ``fte`` while
-        several hold the post. With tests also ``exposure_share_tested``, the share of the stretch
-        from the start of the year to its tests, NaN where there were none.
+        ``start, stop, left_censored`` are those of the leader's unbroken time in the post,
+        ``first_seen`` is the first moment of the spell seen in that year and ``exposure_share``
+        the share of the year, divided by ``fte`` while several hold the post. With tests also
+        ``exposure_share_tested``, the share of the stretch from the start of the year to its
+        tests, NaN where there were none.
     """
     shared = shared_units(spells)
     entry, stop = (spells[c].to_numpy(dtype=float) for c in ("entry", "stop"))
@@ -51,8 +52,11 @@ def exposures(spells: pd.DataFrame, tests: BeforeTests | None = None) -> pd.Data
         years = both.groupby(["spell", "school_year_end"], sort=True)
         sums = years[[c for c in SHARES if c in both.columns]].sum(min_count=1)
         table = pd.concat([years["first_seen"].min(), sums], axis=1).reset_index()
-    columns = ["unit_id", "spell_id", "leader_id", "start", "stop", "left_censored", "interim"]
-    made = spells.iloc[table["spell"].to_numpy()][columns].reset_index(drop=True)
+    stay, at = stays_in_post(spells), table["spell"].to_numpy()
+    columns = ["unit_id", "spell_id", "leader_id", "interim"]
+    made = spells[columns].take(at).reset_index(drop=True)
+    for place, name in enumerate(("start", "stop", "left_censored"), start=3):
+        made.insert(place, name, getattr(stay, name)[at])
     made.insert(1, "school_year_end", table["school_year_end"].to_numpy())
     names = ("first_seen", *SHARES)
     return made.assign(**{c: table[c].to_numpy() for c in names if c in table.columns})
@@ -146,11 +150,12 @@ def holders(exposure: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``unit_id, school_year_end, leader_id, spell_id, exposure_share, vacancy_share,
         observed_share, n_leaders, elapsed_tenure_years``. The holder is whoever led the
-        largest share of the year, the earlier one of two equal ones; there is none (missing)
-        where the post stood empty for longer than anybody led. ``exposure_share`` is the
-        holder's share, over all their spells of the year; ``spell_id`` is the longest of these,
-        and ``elapsed_tenure_years`` counts from its start to the end of the year or of the
-        spell, and is NaN where the start is not known.
+        largest share of the year, the earlier one of two equal ones (in that year, then in the
+        post); there is none (missing) where the post stood empty for longer than anybody led.
+        ``exposure_share`` is the holder's share, over all their spells of the year; ``spell_id``
+        is the longest of these, and ``elapsed_tenure_years`` counts from the start of the holder's
+        unbroken time in the post to the end of the year or of that time, and is NaN where the
+        start is not known.
     """
     panel = unit_years(observed)
     n, place = len(panel), places(panel, exposure)
@@ -192,7 +197,9 @@ def _top_rows(
     seen = exposure["first_seen"].to_numpy(dtype=float)[rows]
     first, by_leader = np.full(n_pairs, np.inf), np.bincount(pair, share[rows], minlength=n_pairs)
     np.minimum.at(first, pair, seen)
-    ranks = [seen, -share[rows].round(9), first[pair], -by_leader[pair].round(9), at]
+    begun = np.full(n_pairs, np.inf)
+    np.minimum.at(begun, pair, exposure["start"].to_numpy(dtype=float)[rows])
+    ranks = [seen, -share[rows].round(9), begun[pair], first[pair], -by_leader[pair].round(9), at]
     order = np.lexsort(ranks)
     best = order[np.r_[True, np.diff(at[order]) > 0][: order.size]]
     top[at[best]], led[at[best]] = rows[best], by_leader[pair[best]]

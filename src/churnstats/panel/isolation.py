@@ -121,8 +121,10 @@ def isolation_table(panel: Panel, windows: Sequence[tuple[int, int]] = WINDOWS) 
     0         810      281               828
     1         770       57               282
     """
-    if not len(windows) or any(min(pair) < 0 for pair in windows):
-        raise SpecError("windows", "a window is a pair of years, both at least 0", how="(3, 5)")
+    if not isinstance(windows, Sequence) or not len(windows):
+        raise SpecError("windows", "a window is a pair of years in a list", how="[(3, 5)]")
+    for pair in windows:
+        check_window(pair)
     grid = unit_year_grid(panel)
     change = grid.n_changes > 0
     dated = change & (grid.n_undated == 0)
@@ -137,6 +139,15 @@ def isolation_table(panel: Panel, windows: Sequence[tuple[int, int]] = WINDOWS) 
     counted = ["n_changes", "n_dated", "n_inside", "n_observed", "n_alone"]
     columns = ["window", "pre", "post", *counted, "alone_share", "n_stayer_windows"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def check_window(window: tuple[int, int]) -> tuple[int, int]:
+    """Return the years before and after, or raise if they are no pair of whole numbers."""
+    pair = tuple(window) if isinstance(window, (tuple, list)) else ()
+    if len(pair) != 2 or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in pair):
+        what = f"{window!r}: a window is a pair of years, both at least 0"
+        raise SpecError("window", what, how="(3, 5)")
+    return int(pair[0]), int(pair[1])
 
 
 def unit_year_grid(panel: Panel) -> Grid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -61,7 +61,7 @@ class Join:
     True
     """
 
-    table: Any
+    table: Any = field(repr=False)
     on: Sequence[str] = KEY
     relation: Relation = "1:1"
     missing: Miss = "keep"
@@ -79,7 +79,10 @@ class Join:
             wrong.append(f"missing={self.missing!r}: 'keep', 'fault' or 'drop'")
         if isinstance(self.columns, str):
             wrong.append(f"columns={self.columns!r}: a list of columns, or old names to new ones")
-        if self.through is not None and (self.relation == "1:1" or "unit_id" not in self.on):
+        through: Any = self.through
+        if through is not None and not isinstance(through, Units):
+            wrong.append(f"through= is of type {type(through).__name__}: Units")
+        elif through is not None and (self.relation == "1:1" or "unit_id" not in self.on):
             wrong.append("through=: many units have one parent: relation='m:1', on unit_id")
         if wrong:
             raise SpecError("join", f"'{self.name}' can't be joined like this", where=wrong)
@@ -117,7 +120,8 @@ def join_panel(panel: Panel, join: Join) -> Panel:
         Several rows of the table with one key; keys of another type; with ``missing="fault"``
         unit-years without a row.
     SpecError
-        Columns that are not there, or there already; several unit-years a row in a 1:1 join.
+        Columns that are not there, or there already; several unit-years a row in a 1:1 join; a
+        table of which no id is in the panel.
 
     Examples
     --------
@@ -130,6 +134,9 @@ def join_panel(panel: Panel, join: Join) -> Panel:
     (True, 240)
     """
     match = _match(panel, join)
+    if match.row.size and len(match.table) and not match.of_panel.cat.codes.isin([0, 3]).any():
+        how = "write ids as in the panel, with leading zeros; for a table of parents, give through="
+        raise SpecError("on", f"'{join.name}': no {join.on[0]} is in the panel", how=how)
     taken = _columns(match, join, panel.frame)
     values = match.table[list(taken)].rename(columns=taken)
     values = values.astype({c: "boolean" for c in values if values[c].dtype == bool})
@@ -303,8 +310,13 @@ def coverage_by_year(panel: Panel, measures: Sequence[str] | None = None) -> pd.
 # ---------------------------------------------------------------- who finds whom
 
 
-def _match(panel: Panel, join: Join) -> _Match:
+def _match(panel: Panel, join: Any) -> _Match:
     """Find the row of the table for each unit-year; raise what is wrong with the keys."""
+    if not isinstance(join, Join):
+        what = f"{type(join).__name__} is no Join"
+        raise SpecError(
+            "join", what, how="declare it: Join(table, on=('unit_id',), relation='m:1')"
+        )
     frame, table = panel.frame, _table(join)
     for side, columns in (("panel", frame.columns), ("table", table.columns)):
         absent = [c for c in join.on if c not in columns]
@@ -337,10 +349,9 @@ def _table(join: Join) -> pd.DataFrame:
     if isinstance(join.table, (str, Path)):
         how = "read it first: pd.read_csv(path, dtype={'unit_id': str})"
         raise SpecError("table", f"'{join.name}' is a file, whose columns have no types", how=how)
-    if isinstance(join.table, Units):
-        return to_pandas(join.table.frame, join.name)
     if not isinstance(join.table, Outcomes):
-        return to_pandas(join.table, join.name)
+        table = join.table.frame if isinstance(join.table, Units) else join.table
+        return to_pandas(table, join.name)
     parts = []
     for measure, rows in join.table.frame.groupby("measure", sort=True):
         names = {"estimate": measure, "std_error": f"{measure}_std_error"}

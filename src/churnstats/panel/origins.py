@@ -10,11 +10,13 @@ from churnstats.core.errors import SpecError
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.numerics.groups import count_up
 from churnstats.panel.events import EVENT_RULES, EventRules
+from churnstats.panel.shares import stays_in_post
 from churnstats.records.units.units import Units
 
 # From weak to strong: the strongest that holds is a successor's origin.
 ORIGINS = ("unknown", "external", "internal", "returning")
 UNKNOWN, EXTERNAL, INTERNAL, RETURNING = range(4)
+DAYS_OF_YEAR = 365
 # The columns that look beyond the unit and the role of the events.
 ORIGIN_COLUMNS = (
     "successor_origin",
@@ -49,8 +51,9 @@ def successor_origins(
     DataFrame
         The events with
 
-        - ``successor_origin``: "returning" (held this post before, in an earlier spell), else
-          "internal" (had another role in the unit, or a smaller share of the post), else
+        - ``successor_origin``: "returning" (held this post before, and left it), else
+          "internal" (had another role in the unit, or the post beside the predecessor: with a
+          smaller share, or since more than ``handover_days`` before the change), else
           "external" (was seen elsewhere, or was not seen and ``records_reach_years`` is at least
           ``min_years_seen``), else "unknown";
         - ``records_reach_years``: years from the first observation of a feeder role, in the unit
@@ -63,7 +66,7 @@ def successor_origins(
     Raises
     ------
     SpecError
-        Spells without those of the successors.
+        Spells without those of the predecessors and successors.
 
     Notes
     -----
@@ -83,7 +86,7 @@ def successor_origins(
     """
     reach = _reach(events, spells, units, rules)
     rank = np.where(reach >= rules.min_years_seen - CLOCK, EXTERNAL, UNKNOWN)
-    rank = np.maximum(rank, _seen_before(events, spells, units))
+    rank = np.maximum(rank, _seen_before(events, spells, units, rules))
     years, minimum = _experience(events, spells)
     return events.assign(
         successor_origin=pd.Series(np.array(ORIGINS, dtype=object)[rank], dtype="str"),
@@ -93,11 +96,18 @@ def successor_origins(
     )
 
 
-def _seen_before(events: pd.DataFrame, spells: pd.DataFrame, units: Units | None) -> IntArray:
+def _seen_before(
+    events: pd.DataFrame, spells: pd.DataFrame, units: Units | None, rules: EventRules
+) -> IntArray:
     """Return the rank of the origin that the successors' earlier records show."""
-    own = pd.Index(spells["spell_id"]).get_indexer(pd.Index(events["successor_spell_id"]))
-    if (own < 0).any():
-        message = f"{int((own < 0).sum()):,} successors' spells are not among them"
+    ids = pd.Index(spells["spell_id"])
+    own, left = (
+        ids.get_indexer(pd.Index(events[f"{side}_spell_id"]))
+        for side in ("successor", "predecessor")
+    )
+    n_lost = int((own < 0).sum() + (left < 0).sum())
+    if n_lost:
+        message = f"{n_lost:,} spells of predecessors and successors are not among them"
         raise SpecError("spells", message, how="give all spells that events are made of")
     start = spells["start"].to_numpy(dtype=float)
     post, leader = (_codes(spells, keys) for keys in (["unit_id", "role"], ["leader_id"]))
@@ -105,10 +115,13 @@ def _seen_before(events: pd.DataFrame, spells: pd.DataFrame, units: Units | None
     event, row = _pairs(leader[order], leader[own])
     past, now = order[row], own[event]
     time = events["start"].to_numpy(dtype=float)[event]
+    since = _stay_starts(spells, np.unique(past), post)
+    same_stay = (post[past] == post[now]) & (np.abs(since[past] - since[now]) <= CLOCK)
     earlier = start[past] < time - CLOCK
-    event, past, now = event[earlier], past[earlier], now[earlier]
+    earlier &= ~same_stay | _counts_beside(spells, past, left[event], time - since[past], rules)
+    event, past, now, same_stay = (part[earlier] for part in (event, past, now, same_stay))
     unit = _codes(spells, ["unit_id"])
-    back = (post[past] == post[now]) & (start[past] < start[now] - CLOCK)
+    back = (post[past] == post[now]) & ~same_stay
     inside = unit[past] == unit[now]
     if units is not None and not inside.all():
         away = np.flatnonzero(~inside)
@@ -117,6 +130,26 @@ def _seen_before(events: pd.DataFrame, spells: pd.DataFrame, units: Units | None
     rank = np.full(len(events), UNKNOWN)
     np.maximum.at(rank, event, np.select([back, inside], [RETURNING, INTERNAL], EXTERNAL))
     return rank
+
+
+def _stay_starts(spells: pd.DataFrame, rows: IntArray, post: IntArray) -> FloatArray:
+    """Return since when the leaders of some spells are in the post; NaN for other spells."""
+    since = np.full(len(spells), np.nan)
+    columns = ["leader_id", "start", "stop", "left_censored"]
+    since[rows] = stays_in_post(spells[columns].take(rows).assign(unit_id=post[rows])).start
+    return since
+
+
+def _counts_beside(
+    spells: pd.DataFrame, past: IntArray, left: IntArray, years: FloatArray, rules: EventRules
+) -> BoolArray:
+    """Mark time beside the predecessor that makes a successor one from within.
+
+    It does under a smaller share of the post, or if it is longer than a handover.
+    """
+    fte = spells["fte"].fillna(1.0).to_numpy(dtype=float)
+    smaller = fte[past] < fte[left] - CLOCK
+    return np.asarray(smaller | (years > rules.handover_days / DAYS_OF_YEAR + CLOCK))
 
 
 def _codes(spells: pd.DataFrame, columns: list[str]) -> IntArray:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from churnstats.core.calendar import CLOCK
+from churnstats.core.errors import SpecError, require_types
 from churnstats.core.provenance import RowLedger
 from churnstats.display.flow import flow_figure
 from churnstats.panel.events import (
@@ -29,6 +31,7 @@ from churnstats.panel.exposure import (
 from churnstats.panel.joins import Join, UnknownUnits, join_outcomes, join_panel
 from churnstats.panel.origins import successor_origins
 from churnstats.panel.shares import principals
+from churnstats.panel.stays import require_records
 from churnstats.records.before_tests import BeforeTests, GivenDates, before_tests
 from churnstats.records.outcomes import Outcomes
 from churnstats.records.tenures import Tenures
@@ -142,6 +145,11 @@ class Panel:
         >>> len(panel.frame), len(panel.events)
         (2556, 962)
         """
+        require_records(tenures, units)
+        require_types(outcomes=(outcomes, (Outcomes, NoneType), "give Outcomes.from_frame(frame)"))
+        if unknown_units not in ("error", "drop"):
+            what = f"'{unknown_units}' is no rule"
+            raise SpecError("unknown_units", what, how="'error' or 'drop'")
         spells, calendar = tenures.for_role(role), tenures.calendar
         tests = None if test_date is None else before_tests(test_date, spells, calendar)
         line = principals(spells)

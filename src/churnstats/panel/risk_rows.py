@@ -13,6 +13,7 @@ from churnstats.core.types import FloatArray, IntArray
 from churnstats.numerics.groups import count_up
 from churnstats.panel.exposure import observed_stretches
 from churnstats.panel.panel import Panel
+from churnstats.panel.shares import stays_in_post
 from churnstats.records.programs import Clock, Programs
 
 
@@ -193,13 +194,15 @@ def holder_at(panel: Panel, unit: pd.Series, time: FloatArray) -> pd.DataFrame:
         return found.sort_values("row", ignore_index=True)
 
     spells = panel.principals
+    led = stays_in_post(spells)
+    spells = spells.assign(start=led.start, left_censored=led.left_censored)
     columns = ["unit_id", "leader_id", "spell_id", "start", "stop", "entry", "left_censored"]
     spell = latest(spells[columns], "entry")
-    stretch = latest(observed_stretches(spells), "first")
+    stretch = latest(observed_stretches(panel.principals), "first")
     holds = (spell["stop"] > spell["time"] + CLOCK).to_numpy()
     known = ~spell["left_censored"].eq(True).to_numpy(dtype=bool)
-    whole = panel.spells.set_index("spell_id")
-    begun = whole["start"].mask(whole["left_censored"].astype(bool))
+    stay = stays_in_post(panel.spells)
+    begun = pd.Series(np.where(stay.left_censored, np.nan, stay.start), panel.spells["spell_id"])
     observed = (stretch["last"] > stretch["time"] + CLOCK).to_numpy()
     return pd.DataFrame(
         {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -24,6 +26,77 @@ def shared_units(spells: pd.DataFrame) -> BoolArray:
     return np.asarray(spells["unit_id"].isin(spells.loc[early, "unit_id"]))
 
 
+class Stays(NamedTuple):
+    """For each spell, the unbroken time in the post that it is a part of.
+
+    Attributes
+    ----------
+    start, stop : array of float
+        When it began and stopped.
+    left_censored : array of bool
+        Whether it began before it was seen.
+    begins, ends : array of bool
+        Whether the spell is the first of it, and the last.
+    """
+
+    start: FloatArray
+    stop: FloatArray
+    left_censored: BoolArray
+    begins: BoolArray
+    ends: BoolArray
+
+
+def stays_in_post(spells: pd.DataFrame) -> Stays:
+    """Return the stays of spells of one role: those of one leader in a unit that touch are one.
+
+    A source may give a row a term, contract or appointment, so that an interim who is appointed
+    for good, or a member who is elected again, has two spells and never left.
+
+    Parameters
+    ----------
+    spells : DataFrame
+        Spells of one role.
+    """
+    start, stop = (spells[c].to_numpy(dtype=float, copy=True) for c in ("start", "stop"))
+    lost = spells["left_censored"].to_numpy(dtype=bool, copy=True)
+    (unit, _), (leader, names) = (pd.factorize(spells[c]) for c in ("unit_id", "leader_id"))
+    key = unit * len(names) + leader
+    # who has one spell in a unit has one stay
+    at = np.flatnonzero(pd.Series(key).duplicated(keep=False))
+    at = at[np.lexsort([stop[at], start[at], key[at]])]
+    key = key[at]
+    reach = pd.Series(stop[at]).groupby(key, sort=False).cummax().to_numpy(dtype=float)
+    opens = np.r_[True, (key[1:] != key[:-1]) | (start[at[1:]] > reach[:-1] + CLOCK)][: at.size]
+    stay = np.cumsum(opens) - 1
+    closes = np.r_[opens[1:], True][: at.size]
+    first, last = at[opens], at[np.lexsort([stop[at], stay])][closes]
+    begins, ends = np.ones(start.size, dtype=bool), np.ones(start.size, dtype=bool)
+    begins[at], ends[at] = False, False
+    begins[first], ends[last] = True, True
+    start[at], stop[at], lost[at] = start[first][stay], stop[last][stay], lost[first][stay]
+    return Stays(start, stop, lost, begins, ends)
+
+
+def whole_stays(spells: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a stay: the first of its spells, which ends as the last one does.
+
+    Parameters
+    ----------
+    spells : DataFrame
+        Spells of one role.
+    """
+    stay = stays_in_post(spells)
+    if stay.begins.all():
+        return spells
+    number = spells.groupby(["unit_id", "leader_id", stay.start]).ngroup().to_numpy()
+    last = np.empty(number.max() + 1, dtype=np.int64)
+    last[number[stay.ends]] = np.flatnonzero(stay.ends)
+    at = last[number[stay.begins]]
+    ends = [c for c in ("right_censored", "stop_watched", "exit_reason") if c in spells.columns]
+    made = spells[stay.begins].assign(stop=stay.stop[stay.begins])
+    return made.assign(**{c: spells[c].array.take(at) for c in ends})
+
+
 def parts(spells: pd.DataFrame) -> pd.DataFrame:
     """Cut spells wherever anybody of their unit begins or ends.
 
@@ -38,7 +111,7 @@ def parts(spells: pd.DataFrame) -> pd.DataFrame:
         One row a spell and stretch between two cuts: ``spell`` (its position), ``unit`` (a
         code), ``begin, end, share`` of the post, and ``is_principal``. Shares follow ``fte`` and
         add up to one in each stretch; equal ones are taken where all are zero. The principal is
-        who has the largest share, of equal ones who began first.
+        who has the largest share, of equal ones whose unbroken time in the post began first.
     """
     unit = pd.factorize(spells["unit_id"])[0].astype(np.int64)
     entry, stop = (spells[c].to_numpy(dtype=float) for c in ("entry", "stop"))
@@ -51,7 +124,7 @@ def parts(spells: pd.DataFrame) -> pd.DataFrame:
     holders = np.bincount(at, minlength=cut_time.size)
     some = total[at] > 0
     share = np.where(some, fte / np.where(some, total[at], 1.0), 1.0 / holders[at])
-    start = spells["start"].to_numpy(dtype=float)[spell]
+    start = stays_in_post(spells).start[spell]
     order = np.lexsort([spell, start, -share.round(9), at])
     principal = np.zeros(spell.size, dtype=bool)
     principal[order[np.r_[True, at[order][1:] != at[order][:-1]][: order.size]]] = True

@@ -7,17 +7,21 @@ spells it takes: in one post, or in any post of one district.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import NoneType
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from churnstats.core.calendar import CLOCK
+from churnstats.core.errors import require_types
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.numerics.groups import count_up, encode, encode_pairs
 from churnstats.panel.events import turnover_flags
 from churnstats.panel.exposure import exposures, holders, observed_stretches
 from churnstats.panel.shares import principals
+from churnstats.records.tenures import Tenures
+from churnstats.records.units.units import Units
 
 # Flags of turnover: yes, no, or nobody knows.
 Flags = NDArray[np.int8]
@@ -107,6 +111,14 @@ class SpellYears:
     def of(self, mark: BoolArray) -> SpellYears:
         """Return those that are marked."""
         return SpellYears(*(values[mark] for values in vars(self).values()))
+
+
+def require_records(tenures: object, units: object) -> None:
+    """Raise if these are not Tenures and Units (or no units)."""
+    require_types(
+        tenures=(tenures, Tenures, "give Tenures, such as Tenures.from_spells(frame)"),
+        units=(units, (Units, NoneType), "give Units.from_frame(frame)"),
+    )
 
 
 def post_codes(spells: pd.DataFrame) -> IntArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,13 @@ import pandas as pd
 from churnstats.core.errors import SpecError
 from churnstats.core.types import BoolArray, IntArray
 from churnstats.display.isolation import support_figure
-from churnstats.panel.isolation import Grid, own_vacancy, unit_year_grid, windows_around
+from churnstats.panel.isolation import (
+    Grid,
+    check_window,
+    own_vacancy,
+    unit_year_grid,
+    windows_around,
+)
 from churnstats.panel.panel import Panel
 from churnstats.records.units.units import Units
 
@@ -131,9 +137,8 @@ def event_support(
     >>> int(support.contamination["n_first"].sum())
     821
     """
-    pre, post = window
-    if min(window) < 0:
-        raise SpecError("window", "a window is a pair of years, both at least 0", how="(3, 5)")
+    pre, post = check_window(window)
+    _check_types(roles, units)
     named = [p.role for p in roles]
     if len({panel.role, *named}) <= len(named):
         raise SpecError("roles", "each role is given once", where=[panel.role, *named])
@@ -155,6 +160,15 @@ def event_support(
         _contamination(events, causes),
         _controls(grid, events, stayers, stayers & complete & steady),
     )
+
+
+def _check_types(roles: Any, units: Any) -> None:
+    """Refuse other roles that are no list of panels, and units that are no Units."""
+    if not isinstance(roles, (list, tuple)) or not all(isinstance(p, Panel) for p in roles):
+        raise SpecError("roles", "roles= is a list of panels", how="roles=[principals]")
+    if units is not None and not isinstance(units, Units):
+        what = f"{type(units).__name__} is no Units"
+        raise SpecError("units", what, how="Units.from_frame(...)")
 
 
 def _own_causes(
@@ -191,11 +205,11 @@ def _other_causes(
     theirs, role = unit_year_grid(other), other.role
     row, year = _posts(theirs, grid, units)
     if not (row >= 0).any():
-        raise SpecError(
-            "roles",
-            f"the panel of role '{role}' has no post in these units, nor in what they belong to",
-            how="say with units= what the units belong to",
-        )
+        how = "say with units= what the units belong to"
+        if units is not None:
+            how = "roles are those above or beside the panel's; churn_measures counts those below"
+        what = f"the panel of role '{role}' has no post in these units, nor in what they belong to"
+        raise SpecError("roles", what, how=how)
     there = (row >= 0) & (year >= 0) & (year < theirs.row.shape[1])
     at = (np.where(there, row, 0), np.where(there, year, 0))
     seen = there & theirs.observed[at]

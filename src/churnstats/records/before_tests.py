@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +25,9 @@ GivenDates: TypeAlias = str | Path | Mapping[str, str] | Any
 PLACES = ("unit_id", "group_id")
 MONTH_DAY = re.compile(r"(\d{1,2})-(\d{1,2})")
 LEAP_YEAR = 2000
+HOW_DAY = "write the month and the day, as '04-15', or give a table with the date of each year"
+# what was meant as a day and is no path
+LIKE_A_DAY = re.compile(r"[\d\s./-]*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +77,21 @@ def before_tests(given: GivenDates, spells: pd.DataFrame, calendar: SchoolCalend
         A table with dates that lie outside their school year or on its first day, with repeated
         rows, or with rows that name no place where others do.
     SpecError
-        No day of the year, or the first one of school years; groups that spells don't have.
+        No day of the year, or the first one of school years; groups that spells don't have; a
+        table without any date, or with ids of units that lost their zeros.
     """
     entry, stop = (spells[c].to_numpy(dtype=float) for c in ("entry", "stop"))
     first = int(np.floor(entry.min() + CLOCK))
     years = np.arange(first, int(np.ceil(stop.max() - CLOCK)))
     units = pd.Index(spells["unit_id"].unique())
-    if isinstance(given, str) and MONTH_DAY.fullmatch(given):
+    if isinstance(given, (int, float, date)):
+        raise _no_day(given)
+    if isinstance(given, str) and LIKE_A_DAY.fullmatch(given):
         until = [_day_of_years(given, years, calendar)]
         return BeforeTests(pd.Series(0, index=units), _and_unknown(until, years), first)
     if isinstance(given, Mapping):
+        if not given:
+            raise SpecError("test_date", "no group has a date", how="{'MO': '04-15'}")
         groups = pd.Index(list(given))
         until = [_day_of_years(day, years, calendar) for day in given.values()]
         row = pd.Series(groups.get_indexer(pd.Index(_groups(spells, groups))), index=units)
@@ -97,21 +106,23 @@ def _and_unknown(until: list[FloatArray], years: IntArray) -> FloatArray:
 
 def _day_of_years(day: str, years: IntArray, calendar: SchoolCalendar) -> FloatArray:
     """Return the time of one day of the year in each school year."""
-    how = "write the month and the day, as '04-15', or give a table with the date of each year"
     found = MONTH_DAY.fullmatch(str(day))
     try:
         month, number = (int(part) for part in found.groups()) if found else (0, 0)
         pd.Timestamp(LEAP_YEAR + 1, month, number)
     except ValueError as error:
-        message = f"'{day}' is no day that every year has"
-        raise SpecError("test_date", message, how=how) from error
+        raise _no_day(day) from error
     dates = [pd.Timestamp(year - back, month, number) for back in (1, 0) for year in years.tolist()]
     times = calendar.to_time(pd.Series(dates, dtype="datetime64[s]")).reshape(2, -1)
     time: FloatArray = np.where(np.floor(times[0] + CLOCK) == years, times[0], times[1])
     if (time <= years + CLOCK).any():
         message = f"'{day}' is the first day of school years: nothing lies before it"
-        raise SpecError("test_date", message, how=how)
+        raise SpecError("test_date", message, how=HOW_DAY)
     return time
+
+
+def _no_day(day: Any) -> SpecError:
+    return SpecError("test_date", f"'{day}' is no day that every year has", how=HOW_DAY)
 
 
 def _groups(spells: pd.DataFrame, asked: pd.Index) -> pd.Series:
@@ -144,6 +155,9 @@ def _read(given: Any, calendar: SchoolCalendar) -> pd.DataFrame:
             "test_dates", made.source, (*keys, "school_year_end", "test_date"), _marks(frame, keys)
         )
     raise_faults(faults, source_name(given))
+    if frame["test_date"].isna().all():
+        how = "call the column test_date, with dates such as 2019-04-15"
+        raise SpecError("test_date", "no row of the table has a date", how=how)
     return frame[[*keys, "school_year_end", "test_date"]].dropna()
 
 
@@ -179,6 +193,11 @@ def _of_table(
     table: pd.DataFrame, spells: pd.DataFrame, units: pd.Index, years: IntArray
 ) -> BeforeTests:
     """Spread the dates of a table out over units and years."""
+    if "unit_id" in table.columns and not units.isin(table["unit_id"]).any():
+        bare = table["unit_id"].str.lstrip("0")
+        if units.str.lstrip("0").isin(bare).any():
+            what = "no unit of the spells is in the table of dates: ids differ in leading zeros"
+            raise SpecError("test_date", what, how="write ids as in the spells, as text")
     year = table["school_year_end"].to_numpy(dtype=np.int64)
     inside = (year >= years[0]) & (year <= years[-1])
     table, column = table[inside], (year - years[0])[inside]

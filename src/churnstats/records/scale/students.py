@@ -81,7 +81,8 @@ class StudentRules:
         if not isinstance(self.small_n, (int, np.integer)) or self.small_n < 0:
             raise SpecError("small_n", f"{self.small_n!r} is no number of students", how="10")
         for limits in self._all():
-            if len(limits) != 2 or not limits[0] < limits[1]:
+            numbers = all(isinstance(limit, (int, float, np.number)) for limit in limits)
+            if not numbers or len(limits) != 2 or not limits[0] < limits[1]:
                 how = "give the lowest and the highest score: (200, 800)"
                 raise SpecError("limits", f"{limits!r} are no limits", how=how)
 
