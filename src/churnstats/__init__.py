@@ -82,6 +82,8 @@ _HOMES = {
     "two_way_weights": "diagnostics.decomposition",
     "DistributedLags": "estimators.distributed_lags",
     "LocalProjections": "estimators.local_projections",
+    "effects_by": "diagnostics.heterogeneity",
+    "event_spread": "diagnostics.heterogeneity",
     "linear_model": "estimators.linear",
     "three_bases": "diagnostics.bases",
     "pooled_effect": "diagnostics.bases",

@@ -15,11 +15,21 @@ in every year of the window (Cengiz, Dube, Lindner and Zipperer 2019), so that
 With weights 1 for events and (events of the stack / stayers of the stack) for stayers,
 :math:`\beta_k` is the mean over events of each event's difference-in-differences against the
 mean of its stayers (the corrective weights of Wing, Freedman and Hollingsworth 2024).
+
+With weights of units :math:`w` (their value at event time -1) the mean over events is weighted
+by :math:`w`, and so is that over stayers: a stayer's weight is :math:`w_j \sum_{events} w /
+\sum_{stayers} w`. Effects such as state by year are crossed with the stack, so that an event's
+stayers are those of its own cell; with one such effect the corrective weights are those of the
+cell, with several those of the stack. Covariates enter with their value at event time -1 times
+event time, with one coefficient an event time for all stacks. Groups of events (``by``) have a copy
+of the stacks and stayers each, so that the path of a group is the study of its events alone, and
+one covariance holds all paths. A moderator m enters like a covariate, and for events as
+:math:`(m - \bar m) D_{uc} 1[s - c = k]`, with :math:`\bar m` the mean over events.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -29,6 +39,17 @@ from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.designs.design import Continuous, Design, as_floats, codes_of
+from churnstats.designs.window_parts import (
+    Extras,
+    Groups,
+    WindowValues,
+    covariate_matrix,
+    effect_columns,
+    group_labels,
+    shares_cell,
+    window_values,
+)
+from churnstats.numerics.groups import encode, encode_pairs, group_sums
 from churnstats.panel.isolation import Grid, unit_year_grid, window_sums, windows_around
 from churnstats.panel.panel import Panel
 
@@ -77,6 +98,9 @@ class StackedWindows:
     isolate: bool = True
     base: Base = BaseYear()
     weighting: Weighting = "events"
+    by: str = ""
+    min_events: int = 10
+    moderator: str = ""
 
     def __post_init__(self) -> None:
         wrong = []
@@ -93,6 +117,10 @@ class StackedWindows:
             wrong.append(f"early base {base.first} to {base.last} lies outside -{self.pre} to -1")
         if isinstance(base, LagAdjusted) and not 1 <= base.lags <= self.pre:
             wrong.append(f"{base.lags} lags do not fit into pre={self.pre} years")
+        if self.by and self.moderator:
+            wrong.append("by and moderator: one of them in one study")
+        if self.min_events < 1:
+            wrong.append(f"min_events={self.min_events}: a group has at least 1 event")
         if wrong:
             raise SpecError("stacked", "this design can't be built", where=wrong)
 
@@ -101,9 +129,17 @@ class StackedWindows:
         """Event times of the window."""
         return np.arange(-self.pre, self.post + 1)
 
-    def build(self, panel: Panel, outcome: str) -> StackedSample:
+    def build(
+        self,
+        panel: Panel,
+        outcome: str,
+        *,
+        weights: str | None = None,
+        covariates: str = "",
+        effects: tuple[str, ...] = (),
+    ) -> StackedSample:
         """Find events and stayers, and return the rows, the support and what isolation cost."""
-        return build_sample(self, panel, outcome)
+        return build_sample(self, panel, outcome, Extras(weights, covariates, effects))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +149,9 @@ class StackedSample:
     Attributes
     ----------
     frame : DataFrame
-        ``stack, unit_id, school_year_end, event_time, treated, weight, y`` and the panel row.
+        ``stack, event_group, unit_id, school_year_end, event_time, treated, weight, y`` and the
+        panel's ``row`` (also at event time -1: ``row_before``), by window and event time. A
+        stayer has a window in each group of events.
     support : DataFrame
         ``stack, n_events, n_stayers`` for each stack in use.
     fates : DataFrame
@@ -121,6 +159,10 @@ class StackedSample:
     n_contaminated : int
         Events in use that do not stand alone in their window (0 if isolated).
     ledger : RowLedger
+    groups : tuple of str
+        Names of the groups of events; one without a name if they are not told apart.
+    extras : Extras
+        Weights, covariates and effects.
     """
 
     frame: pd.DataFrame
@@ -128,6 +170,8 @@ class StackedSample:
     fates: pd.DataFrame
     n_contaminated: int
     ledger: RowLedger
+    groups: tuple[str, ...] = ("",)
+    extras: Extras = field(default_factory=Extras)
 
 
 def _outcome(panel: Panel, grid: Grid, outcome: str) -> FloatArray:
@@ -145,34 +189,58 @@ def _outcome(panel: Panel, grid: Grid, outcome: str) -> FloatArray:
     return np.where(grid.row >= 0, values[grid.row], np.nan)
 
 
-FATES = (
-    "with a date that is not known",
-    "in windows that leave the time under observation",
-    "in windows with missing outcomes",
-    "in windows with another change",
-    "without stayers",
-)
-
-
-def build_sample(spec: StackedWindows, panel: Panel, outcome: str) -> StackedSample:
+def build_sample(
+    spec: StackedWindows, panel: Panel, outcome: str, extras: Extras | None = None
+) -> StackedSample:
     """Build the rows of a stacked design; see `StackedWindows`."""
+    extras = extras or Extras()
     grid = unit_year_grid(panel)
     y = _outcome(panel, grid, outcome)
+    values = window_values(panel, grid, extras, spec.moderator)
     around = windows_around(grid, spec.pre, spec.post)
     width = spec.pre + spec.post + 1
-    complete = window_sums(np.isfinite(y).astype(np.int64), spec.pre, spec.post) == width
-    observed, alone = around.observed, around.alone
-    stayer = complete & observed & around.unchanged
+    measured = window_sums(np.isfinite(y).astype(np.int64), spec.pre, spec.post) == width
+    stayer = measured & around.observed & around.unchanged & values.complete
     event = grid.n_changes > 0
-    has_stayers = stayer.any(axis=0)
-    fate = np.select(
-        [grid.n_undated > 0, ~observed, ~complete, ~alone & spec.isolate, ~has_stayers],
-        [0, 1, 2, 3, 4],
-        default=-1,
+    has_stayers = np.logical_and.reduce(
+        [np.broadcast_to(stayer.any(axis=0), event.shape)]
+        + [shares_cell(stayer, cell) for cell in values.cells]
     )
-    used = event & (fate == -1)
+    reasons = {
+        "with a date that is not known": grid.n_undated > 0,
+        "in windows that leave the time under observation": ~around.observed,
+        "in windows with missing outcomes": ~measured,
+        "in windows with another change": ~around.alone & spec.isolate,
+        **values.lacks,
+        "without stayers" + (" in their cell" if extras.effects else ""): ~has_stayers,
+    }
+    used = event & ~np.logical_or.reduce(list(reasons.values()))
+    groups = Groups.one(used)
+    if spec.by and used.any():
+        labels = group_labels(panel, grid, values.row, spec.by, used)
+        groups = Groups.of(labels, spec.by, spec.min_events)
+        small = f"in groups with fewer than {spec.min_events} events"
+        reasons[small] = used & (groups.code < 0)
+        used = groups.code >= 0
+    fates, lost = _fates(grid, event, reasons)
+    ledger = _ledger(spec, panel, event, used, lost)
+    frame = _rows(spec, grid, y, values, stayer, groups)
+    n = frame[frame["event_time"] == 0].drop_duplicates(["stack", "unit_id", "treated"])
+    counts = n.groupby("stack")["treated"]
+    support = pd.DataFrame({"n_events": counts.sum(), "n_stayers": counts.size() - counts.sum()})
+    contaminated = int((used & ~around.alone).sum())
+    return StackedSample(
+        frame, support.reset_index(), fates, contaminated, ledger, groups.names, extras
+    )
+
+
+def _fates(
+    grid: Grid, event: BoolArray, reasons: dict[str, BoolArray]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return what became of each event, the first reason that holds, and how many each took."""
+    names = np.array([*reasons, "used"], dtype=object)
+    fate = np.select(list(reasons.values()), list(range(len(reasons))), default=len(reasons))
     unit, at = np.nonzero(event)
-    names = np.array([*FATES, "used"], dtype=object)
     fates = pd.DataFrame(
         {
             "unit_id": grid.units[unit],
@@ -181,7 +249,13 @@ def build_sample(spec: StackedWindows, panel: Panel, outcome: str) -> StackedSam
             "fate": names[fate[unit, at]],
         }
     )
-    lost = {name: int((event & (fate == j)).sum()) for j, name in enumerate(FATES)}
+    return fates, {name: int((event & (fate == j)).sum()) for j, name in enumerate(reasons)}
+
+
+def _ledger(
+    spec: StackedWindows, panel: Panel, event: BoolArray, used: BoolArray, lost: dict[str, int]
+) -> RowLedger:
+    """Return the ledger from all changes to those in use, or say why there are none."""
     n_changes, n_first = len(panel.events), int(event.sum())
     ledger = panel.ledger.step(
         "changes, one a school year",
@@ -200,40 +274,57 @@ def build_sample(spec: StackedWindows, panel: Panel, outcome: str) -> StackedSam
             where=[f"{n:,} {name}" for name, n in lost.items() if n],
             how="shorten the window, or set isolate=False and mind the contaminated events",
         )
-    frame = _rows(spec, grid, y, used, stayer)
-    counts = frame[frame["event_time"] == 0].groupby("stack")["treated"]
-    support = pd.DataFrame({"n_events": counts.sum(), "n_stayers": counts.size() - counts.sum()})
-    contaminated = int((used & ~alone).sum())
-    return StackedSample(frame, support.reset_index(), fates, contaminated, ledger)
+    return ledger
 
 
 def _rows(
-    spec: StackedWindows, grid: Grid, y: FloatArray, used: BoolArray, stayer: BoolArray
+    spec: StackedWindows,
+    grid: Grid,
+    y: FloatArray,
+    values: WindowValues,
+    stayer: BoolArray,
+    groups: Groups,
 ) -> pd.DataFrame:
-    """Return one row a stack, unit and year, events and stayers of all stacks."""
-    in_stack = used | (stayer & used.any(axis=0))
-    unit, at = np.nonzero(in_stack)
-    treated = used[unit, at]
-    n_events, n_stayers = used.sum(axis=0), (in_stack & ~used).sum(axis=0)
-    weight = np.ones(unit.size)
+    """Return one row a window and event time, the events and stayers of all stacks."""
+    parts = []
+    for code in range(len(groups.names)):
+        mine = groups.code == code
+        inside = stayer & mine.any(axis=0)
+        for cell in values.cells:
+            inside &= shares_cell(mine, cell)
+        unit, at = np.nonzero(mine | inside)
+        parts.append((unit, at, mine[unit, at], np.full(unit.size, code)))
+    unit, at, treated, group = (np.concatenate(part) for part in zip(*parts, strict=True))
+    weight = values.weight[unit, at]
     if spec.weighting == "events":
-        weight = np.where(treated, 1.0, n_events[at] / np.maximum(n_stayers[at], 1))
-    k = np.tile(spec.years, unit.size)
+        cell = values.cells[0][unit, at] if len(values.cells) == 1 else np.zeros_like(at)
+        stack = encode_pairs(encode_pairs(at, group)[0], cell)[0]
+        weight = np.where(treated, weight, weight * _ratio(weight, treated, stack))
     width = spec.years.size
+    k = np.tile(spec.years, unit.size)
+    row_before = np.repeat(values.row[unit, at], width)
     unit, at = np.repeat(unit, width), np.repeat(at, width)
-    treated, weight = np.repeat(treated, width), np.repeat(weight, width)
     return pd.DataFrame(
         {
             "stack": at + grid.first_year,
+            "event_group": np.repeat(group, width),
             "unit_id": grid.units[unit],
             "school_year_end": at + k + grid.first_year,
             "event_time": k,
-            "treated": treated.astype(np.int64),
-            "weight": weight,
+            "treated": np.repeat(treated, width).astype(np.int64),
+            "weight": np.repeat(weight, width),
             "y": y[unit, at + k],
             "row": grid.row[unit, at + k],
+            "row_before": row_before,
         }
     )
+
+
+def _ratio(weight: FloatArray, treated: BoolArray, stack: IntArray) -> FloatArray:
+    """Return for each row the weight of its stack's events over that of its stayers."""
+    n = int(stack.max()) + 1
+    of_events, of_stayers = (group_sums(weight * w, stack, n) for w in (treated, ~treated))
+    return np.asarray((of_events / np.where(of_stayers > 0, of_stayers, 1.0))[stack])
 
 
 def stacked_design(
@@ -246,45 +337,98 @@ def stacked_design(
     """
     frame = sample.frame
     lagged = isinstance(spec.base, LagAdjusted)
-    lags = _lags(frame, spec) if isinstance(spec.base, LagAdjusted) else None
     keep = (frame["event_time"] >= 0).to_numpy() if lagged else np.ones(len(frame), dtype=bool)
     part = frame[keep].reset_index(drop=True)
-    k = part["event_time"].to_numpy()
-    times = estimated_times(spec)
-    treated = part["treated"].to_numpy(dtype=float)
-    columns = [treated * (k == t) for t in times]
-    names = [term_name(t) for t in times]
-    if lags is not None:
-        for lag in range(lags.shape[1]):
-            for t in times:
-                columns.append(lags[keep, lag] * (k == t))
-                names.append(f"y[t-{lag + 1}] at {term_name(t)}")
-    outside = [c for c in clusters if c not in part.columns]
-    if outside:
-        missing = [c for c in outside if c not in panel.frame.columns]
-        if missing:
-            raise SpecError("cluster", "the panel has no such columns", where=missing)
-        at = part["row"].to_numpy()
-        part = part.assign(**{c: panel.frame[c].to_numpy()[at] for c in outside})
-        unknown = {c: int(part[c].isna().sum()) for c in outside}
-        if any(unknown.values()):
-            raise SpecError(
-                "cluster",
-                "clusters are missing in rows of the stacks",
-                where=[f"'{c}' in {n:,} rows" for c, n in unknown.items() if n],
-                how="fill the column, or cluster by another one",
-            )
-    effects = ("stack^school_year_end",) if lagged else ("stack^unit_id", "stack^school_year_end")
+    k, times = part["event_time"].to_numpy(), estimated_times(spec)
+    on_time = {t: k == t for t in times}
+    series = _series(spec, sample, part, panel)
+    columns = [value * on_time[t] for value in series.values() for t in times]
+    names = [term_name(t, label) for label in series for t in times]
+    if isinstance(spec.base, LagAdjusted):
+        lags = _lags(frame, spec)[keep]
+        columns += [lag * on_time[t] for lag in lags.T for t in times]
+        labels = [f"y[t-{j + 1}]" for j in range(lags.shape[1])]
+        names += [f"{label} at {term_name(t)}" for label in labels for t in times]
+    z, z_names = _controls(spec, sample, part, panel)
+    columns += [value * on_time[t] for value in z.T for t in times]
+    names += [f"{name} at {term_name(t)}" for name in z_names for t in times]
     return Design(
         response=Continuous(part["y"].to_numpy(dtype=float, copy=True)),
         x=np.column_stack(columns),
         names=tuple(names),
         weights=part["weight"].to_numpy(dtype=float, copy=True),
-        effects=codes_of(part, effects),
-        clusters=codes_of(part, clusters),
+        effects=_effects(spec, sample, part, panel),
+        clusters=codes_of(_with_clusters(part, clusters, panel), clusters),
         rows=part["row"].to_numpy(copy=True),
         ledger=sample.ledger,
     )
+
+
+def _series(
+    spec: StackedWindows, sample: StackedSample, part: pd.DataFrame, panel: Panel
+) -> dict[str, FloatArray]:
+    """Return what stands before each path of effects: who is an event, of which group."""
+    treated = part["treated"].to_numpy(dtype=float)
+    if not spec.moderator:
+        code = part["event_group"].to_numpy()
+        return {name: treated * (code == j) for j, name in enumerate(sample.groups)}
+    value = as_floats(panel.frame[spec.moderator])[part["row_before"].to_numpy()]
+    mean = np.average(value, weights=treated * part["weight"].to_numpy())
+    return {"": treated, per_unit(spec.moderator): treated * (value - mean)}
+
+
+def _controls(
+    spec: StackedWindows, sample: StackedSample, part: pd.DataFrame, panel: Panel
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return covariates and the moderator at event time -1, of events and stayers alike."""
+    row = part["row_before"].to_numpy()
+    z, names = covariate_matrix(panel, sample.extras.covariates, row)
+    if not spec.moderator:
+        return z, names
+    value = as_floats(panel.frame[spec.moderator])[row]
+    return np.column_stack([z, value]), (*names, spec.moderator)
+
+
+def per_unit(moderator: str) -> str:
+    """Return the label of the path by which a moderator moves effects."""
+    return f"per unit of {moderator}"
+
+
+def _effects(
+    spec: StackedWindows, sample: StackedSample, part: pd.DataFrame, panel: Panel
+) -> dict[str, IntArray]:
+    """Return the codes of the absorbed effects, all by stack (and by group of events)."""
+    grouped = "stack^event_group" if spec.by else "stack"
+    own = (f"{grouped}^unit_id",) if not isinstance(spec.base, LagAdjusted) else ()
+    if not sample.extras.effects:
+        return codes_of(part, (*own, f"{grouped}^school_year_end"))
+    year = codes_of(part, (f"{grouped}^school_year_end",))[f"{grouped}^school_year_end"]
+    found, row = codes_of(part, own), part["row_before"].to_numpy()
+    for effect in sample.extras.effects:
+        codes = year
+        for column in effect_columns(effect):
+            codes = encode_pairs(codes, encode(panel.frame[column])[0][row])[0]
+        found[f"{grouped}^{effect}"] = codes
+    return found
+
+
+def _with_clusters(part: pd.DataFrame, clusters: tuple[str, ...], panel: Panel) -> pd.DataFrame:
+    """Return the rows with the panel's columns by which errors may be clustered."""
+    outside = [c for c in clusters if c not in part.columns]
+    missing = [c for c in outside if c not in panel.frame.columns]
+    if missing:
+        raise SpecError("cluster", "the panel has no such columns", where=missing)
+    at = part["row"].to_numpy()
+    part = part.assign(**{c: panel.frame[c].to_numpy()[at] for c in outside})
+    unknown = {c: int(part[c].isna().sum()) for c in outside}
+    if any(unknown.values()):
+        raise SpecError(
+            "cluster",
+            "clusters are missing in rows of the stacks",
+            where=[f"'{c}' in {n:,} rows" for c, n in unknown.items() if n],
+            how="fill the column, or cluster by another one",
+        )
+    return part
 
 
 def estimated_times(spec: StackedWindows) -> list[int]:
@@ -295,9 +439,9 @@ def estimated_times(spec: StackedWindows) -> list[int]:
     return [int(k) for k in spec.years if k != omitted]
 
 
-def term_name(event_time: int) -> str:
-    """Return the name of the effect at an event time: ``k=-2``, ``k=+0``."""
-    return f"k={event_time:+d}"
+def term_name(event_time: int, series: str = "") -> str:
+    """Return the name of the effect at an event time: ``k=-2``, or ``k=+0, internal``."""
+    return f"k={event_time:+d}" + (f", {series}" if series else "")
 
 
 def _lags(frame: pd.DataFrame, spec: StackedWindows) -> FloatArray:

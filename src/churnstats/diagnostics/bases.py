@@ -12,7 +12,11 @@ from churnstats.core.errors import SpecError
 from churnstats.designs.stacked import Base, BaseYear, EarlyBase, LagAdjusted, term_name
 from churnstats.display import figures
 from churnstats.estimators.stacked import Stacked
-from churnstats.inference.event_study import event_study
+from churnstats.inference.event_study import (
+    event_study,
+    pooled_terms,
+    regression_to_the_mean,
+)
 from churnstats.inference.result import Result
 from churnstats.inference.vcov import Cluster, Vcov
 from churnstats.panel.panel import Panel
@@ -33,7 +37,7 @@ def pooled_effect(
     first, last : int
         Event times, both included; by default from the change to the end of the window.
     name : str
-        Name of the one term.
+        Name of the term; of several paths one each, as ``"pooled, internal"``.
 
     Examples
     --------
@@ -54,7 +58,10 @@ def pooled_effect(
             f"no event time lies in {first} to {last}",
             how=f"the event times are {times.min()} to {times.max()}",
         )
-    return result.lincom({name: {term_name(int(t)): 1 / len(inside) for t in inside}})
+    terms = pooled_terms(result, first, last, name)
+    if not terms:
+        raise SpecError("pooled_effect", "several terms of one path share an event time")
+    return result.lincom(terms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +92,7 @@ class ThreeBases:
 
     def regression_to_the_mean(self) -> str:
         """Say what regression to the mean alone would show on base t-1."""
-        dip = self.dip.tidy().iloc[0]
-        value = float(dip["estimate"])
-        where = "below" if value < 0 else "above"
-        return (
-            f"At t-1 units about to change stand {abs(value):.3f} {where} their own early level, "
-            f"relative to stayers ({100 * self.dip.level:g}% interval {dip['conf_low']:.3f} to "
-            f"{dip['conf_high']:.3f}). "
-            f"If that is passing noise, base t-1 shows {-value:+.3f} after a change that does "
-            "nothing; base early shows 0, and so does lag-adjusted if the lags catch all of it."
-        )
+        return regression_to_the_mean(self.dip)
 
     def summary(self) -> str:
         """Return the pooled effects and the line on regression to the mean as text."""

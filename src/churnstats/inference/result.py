@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -69,6 +69,9 @@ class Result:
         The way from the rows given to the rows used.
     fit : Fit or None
         None for a result that was loaded from disk.
+    retell : callable or None
+        Takes the result under another variance choice, and the choice, and returns it with the
+        notes and tables that hold errors made anew.
     """
 
     description: Description
@@ -83,6 +86,7 @@ class Result:
     level: float = 0.95
     provenance: Mapping[str, str] = field(default_factory=dict)
     fit: Fit | None = None
+    retell: Callable[[Result, Vcov], Result] | None = None
 
     @property
     def vcov(self) -> FloatArray:
@@ -145,7 +149,8 @@ class Result:
     def with_vcov(self, vcov: Vcov) -> Result:
         """Return the same estimates under another choice of variance."""
         fit = self._live("with_vcov")
-        return replace(self, choice=covariance(fit, vcov))
+        result = replace(self, choice=covariance(fit, vcov))
+        return result if self.retell is None else self.retell(result, vcov)
 
     def lincom(self, combinations: Mapping[str, Mapping[str, float]]) -> Result:
         """Return linear combinations of the estimates as a new result.
@@ -192,6 +197,7 @@ class Result:
             choice=choice,
             keys=pd.DataFrame(index=range(len(names))),
             frames={},
+            retell=None,
             interval="identity",
             fit=None if self.fit is None else combine_fit(self.fit, matrix, names),
         )
