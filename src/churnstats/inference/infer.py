@@ -15,15 +15,15 @@ INTERVALS = ("identity", "log-log", "log")
 
 
 def estimates_table(
-    coef: FloatArray, std_error: FloatArray, df: float, level: float, interval: str
+    coef: FloatArray, std_error: FloatArray, df: float | FloatArray, level: float, interval: str
 ) -> pd.DataFrame:
     """Return estimate, std_error, statistic, p_value, conf_low, conf_high and df.
 
     Parameters
     ----------
     coef, std_error : (k,) arrays
-    df : float
-        Degrees of freedom of t; infinite for the normal.
+    df : float or (k,) array
+        Degrees of freedom of t, of all or by term; infinite for the normal.
     level : float
         Coverage of the intervals, such as 0.95.
     interval : {"identity", "log-log", "log"}
@@ -54,8 +54,9 @@ def estimates_table(
     )
 
 
-def _distribution(df: float) -> stats.rv_continuous:
-    return stats.t(df) if np.isfinite(df) else stats.norm()
+def _distribution(df: float | FloatArray) -> stats.rv_continuous:
+    """Return t, or the normal where no degrees of freedom are finite."""
+    return stats.norm() if np.isinf(df).all() else stats.t(df)
 
 
 def _transformed_interval(
@@ -113,6 +114,21 @@ def wald_test(values: FloatArray, vcov: FloatArray, df: float) -> WaldTest:
     law = stats.f(q, df) if np.isfinite(df) else stats.chi2(q)
     p_value = float(law.sf(statistic if np.isfinite(df) else statistic * q))
     return WaldTest(statistic, p_value, q, df)
+
+
+def hotelling_test(values: FloatArray, vcov: FloatArray, eta: float) -> WaldTest:
+    """Test that all values are zero if their covariance has a Wishart's eta degrees of freedom.
+
+    The statistic is that of `wald_test` times (eta - q + 1) / eta, with q and eta - q + 1 degrees
+    of freedom (Pustejovsky and Tipton 2018). NaN where these are not positive.
+    """
+    q = int(values.size)
+    df_denom = eta - q + 1
+    plain = wald_test(values, vcov, np.inf)
+    if not df_denom > 0 or not np.isfinite(plain.statistic):
+        return WaldTest(float("nan"), float("nan"), q, df_denom)
+    statistic = plain.statistic * df_denom / eta
+    return WaldTest(statistic, float(stats.f(q, df_denom).sf(statistic)), q, df_denom)
 
 
 def count_tails(

@@ -16,7 +16,7 @@ from churnstats.core.types import FloatArray
 from churnstats.display import tables
 from churnstats.inference import storage
 from churnstats.inference.fit import Fit, combine_fit
-from churnstats.inference.infer import WaldTest, estimates_table, wald_test
+from churnstats.inference.infer import WaldTest, estimates_table, hotelling_test, wald_test
 from churnstats.inference.vcov import Covariance, Vcov, covariance
 
 if TYPE_CHECKING:
@@ -120,14 +120,17 @@ class Result:
         return pd.concat([table, self.keys.reset_index(drop=True)], axis=1)
 
     def glance(self) -> pd.DataFrame:
-        """Return one row about the whole fit: counts, variance choice, rule, likelihood."""
+        """Return one row about the whole fit: counts, variance choice, rule, likelihood.
+
+        ``df`` is the smallest where degrees of freedom are by term.
+        """
         row: dict[str, Any] = {
             "title": self.description.title,
             "outcome": self.description.outcome,
             **self.glance_values,
             "vcov": self.choice.label,
             "small_sample": self.choice.small_sample,
-            "df": self.choice.df,
+            "df": float(np.min(self.choice.df)),
         }
         row.update({f"n_clusters_{name}": n for name, n in self.choice.n_clusters.items()})
         return pd.DataFrame([row])
@@ -187,7 +190,7 @@ class Result:
             [[float(w.get(name, 0.0)) for name in self.names] for w in combinations.values()]
         )
         names = tuple(combinations)
-        choice = replace(self.choice, matrix=matrix @ self.vcov @ matrix.T)
+        choice = self.choice.contrast(matrix)
         kind: Kind = "hazard" if self.description.kind == "hazard" else "regression"
         return replace(
             self,
@@ -203,13 +206,19 @@ class Result:
         )
 
     def wald_test(self, terms: Sequence[str] | None = None) -> WaldTest:
-        """Test jointly that terms (by default all) are zero."""
+        """Test jointly that terms (by default all) are zero.
+
+        Under CR2 and CR3 the test is Hotelling's, of Pustejovsky and Tipton (2018).
+        """
         chosen = list(self.names) if terms is None else list(terms)
         unknown = sorted(set(chosen) - set(self.names))
         if unknown:
             raise SpecError("wald_test", "no such terms", where=unknown)
         at = [self.names.index(t) for t in chosen]
-        return wald_test(self.coef[at], self.vcov[np.ix_(at, at)], self.choice.df)
+        choice = self.choice.contrast(np.eye(len(self.names))[at])
+        if isinstance(choice.df, np.ndarray):
+            return hotelling_test(self.coef[at], choice.matrix, choice.joint_df())
+        return wald_test(self.coef[at], self.vcov[np.ix_(at, at)], choice.df)
 
     def plot_data(self) -> pd.DataFrame:
         """Return what `plot` draws."""
@@ -279,7 +288,7 @@ class Result:
         )
         sizes = [f"{n:,} {name}" for name, n in self.choice.n_clusters.items()]
         clusters = f"{', '.join(sizes)} clusters" if sizes else ""
-        df = "normal" if np.isinf(self.choice.df) else f"t({self.choice.df:.0f})"
+        df = _reference(self.choice.df)
         errors = f"Standard errors: {self.choice.label}" + (f" ({clusters})" if clusters else "")
         lost = [f"{n:,} {s.unit} {why}" for s in self.ledger.steps for why, n in s.lost.items()]
         notes = [
@@ -317,13 +326,22 @@ class Result:
         return values.get(key, self.glance_values.get(key))
 
 
+def _reference(df: float | FloatArray) -> str:
+    """Name the distribution of the statistics."""
+    if isinstance(df, np.ndarray):
+        known = df[np.isfinite(df)]
+        span = f" ({known.min():.1f} to {known.max():.1f})" if known.size else ""
+        return f"t, degrees of freedom by term{span}"
+    return "normal" if np.isinf(df) else f"t({df:.0f})"
+
+
 def infer(fit: Fit, vcov: Vcov, description: Description, level: float = 0.95) -> Result:
     """Turn a fit and a choice of variance into a Result.
 
     Parameters
     ----------
     fit : Fit
-    vcov : Classical, Robust, Cluster or TwoWay
+    vcov : Classical, Robust, Cluster, TwoWay, CR2 or CR3
     description : Description
     level : float
         Coverage of intervals.

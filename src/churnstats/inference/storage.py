@@ -32,7 +32,7 @@ def write(fields: Mapping[str, Any], directory: Path) -> Path:
     words = {
         "format": FORMAT,
         "names": fields["names"],
-        "choice": {k: v for k, v in vars(choice).items() if k != "matrix"},
+        "choice": {k: v for k, v in vars(choice).items() if k not in ("matrix", "moments")},
         "description": asdict(fields["description"]),
         "glance_values": dict(fields["glance_values"]),
         "frames": list(fields["frames"]),
@@ -59,6 +59,7 @@ def read(directory: Path, describe: Callable[..., Any]) -> dict[str, Any]:
         raise DataError([fault]) from error
     description = words["description"]
     choice = words["choice"]
+    df = choice["df"]
     return {
         "description": describe(**{**description, "notes": tuple(description["notes"])}),
         "names": tuple(words["names"]),
@@ -67,7 +68,7 @@ def read(directory: Path, describe: Callable[..., Any]) -> dict[str, Any]:
             matrix,
             choice["label"],
             choice["small_sample"],
-            float(choice["df"]),
+            np.array(df, dtype=float) if isinstance(df, list) else float(df),
             choice["n_clusters"],
             tuple(choice["notes"]),
         ),
@@ -84,6 +85,8 @@ def read(directory: Path, describe: Callable[..., Any]) -> dict[str, Any]:
 def _plain(value: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     if isinstance(value, (tuple, set)):
         return list(value)
     raise TypeError(f"{type(value)} can't be written to JSON")

@@ -13,11 +13,14 @@ The small-sample rules, with G clusters, n rows, k coefficients:
 =============  ==========================================================================
 
 With two ways of clustering G is the smaller number of clusters, for all three parts.
+
+With few clusters `CR2` and `CR3` correct each cluster's part and have degrees of freedom by term
+(`few_clusters`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -25,6 +28,7 @@ from scipy import linalg
 
 from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.types import FloatArray, IntArray
+from churnstats.inference.few_clusters import ClusterMoments, adjusted_sums
 from churnstats.inference.fit import Fit, outer_sum
 from churnstats.numerics.absorb import rank_of_effects
 from churnstats.numerics.groups import encode_pairs, is_nested
@@ -89,7 +93,55 @@ class TwoWay:
         _check_rule(self.small_sample)
 
 
-Vcov: TypeAlias = Classical | Robust | Cluster | TwoWay
+@dataclass(frozen=True)
+class CR2:
+    """Errors clustered one way, without bias if the model of `Classical` is right.
+
+    For least squares with few clusters, or with clusters of unequal weight in a term; degrees of
+    freedom by term (Bell and McCaffrey 2002; Pustejovsky and Tipton 2018).
+
+    Parameters
+    ----------
+    by : str
+        Column of the clusters.
+
+    Examples
+    --------
+    >>> import pandas as pd, churnstats as cs
+    >>> data = pd.DataFrame({"y": [1., 2., 4., 3., 5., 5.], "x": [0., 1., 2., 3., 4., 2.]})
+    >>> fit = cs.linear_model(data.assign(g=[1, 1, 2, 2, 3, 3]), "y ~ x", vcov=cs.Cluster("g"))
+    >>> fit.with_vcov(CR2("g")).choice.df.round(2).tolist()
+    [1.16, 1.53]
+    """
+
+    by: str
+
+
+@dataclass(frozen=True)
+class CR3:
+    """Errors clustered one way that stay on the safe side: those of leaving one cluster out.
+
+    The sum over clusters of squared changes of the estimates when a cluster and its effects are
+    left out, about these estimates, with factor 1; degrees of freedom by term as for `CR2`.
+
+    Parameters
+    ----------
+    by : str
+        Column of the clusters.
+
+    Examples
+    --------
+    >>> import pandas as pd, churnstats as cs
+    >>> data = pd.DataFrame({"y": [1., 2., 4., 3., 5., 5.], "x": [0., 1., 2., 3., 4., 2.]})
+    >>> fit = cs.linear_model(data.assign(g=[1, 1, 2, 2, 3, 3]), "y ~ x", vcov=cs.Cluster("g"))
+    >>> bool((fit.with_vcov(CR3("g")).vcov > fit.with_vcov(CR2("g")).vcov).diagonal().all())
+    True
+    """
+
+    by: str
+
+
+Vcov: TypeAlias = Classical | Robust | Cluster | TwoWay | CR2 | CR3
 
 
 def _check_rule(rule: str | None) -> None:
@@ -108,24 +160,57 @@ class Covariance:
         The choice in words, as printed.
     small_sample : str
         The rule, as printed.
-    df : float
-        Degrees of freedom of the t distribution; infinite for the normal.
+    df : float or (k,) array
+        Degrees of freedom of the t distribution; infinite for the normal. By term for CR2 and CR3.
     n_clusters : dict
         Number of clusters by variable.
     notes : tuple of str
+    moments : ClusterMoments or None
+        What gives degrees of freedom of contrasts, where they are not the same for all.
     """
 
     matrix: FloatArray
     label: str
     small_sample: str
-    df: float
+    df: float | FloatArray
     n_clusters: dict[str, int]
     notes: tuple[str, ...] = ()
+    moments: ClusterMoments | None = field(default=None, repr=False)
+
+    def contrast(self, matrix: FloatArray) -> Covariance:
+        """Return the covariance of linear combinations ``matrix @ coef``.
+
+        Raises
+        ------
+        SpecError
+            When degrees of freedom are by term and what they are made of was not kept.
+        """
+        after = replace(self, matrix=matrix @ self.matrix @ matrix.T)
+        if np.ndim(self.df) == 0:
+            return after
+        if self.moments is None:
+            raise SpecError(
+                "contrast",
+                "a loaded result does not know the degrees of freedom of other contrasts",
+                how="fit it again",
+            )
+        moments = self.moments.combine(matrix)
+        return replace(after, df=moments.df(), moments=moments)
+
+    def joint_df(self) -> float:
+        """Return the degrees of freedom of the joint test of all terms.
+
+        Under CR2 and CR3 eta of Hotelling's test (Pustejovsky and Tipton 2018); NaN where it was
+        not kept.
+        """
+        if isinstance(self.df, np.ndarray):
+            return float("nan") if self.moments is None else self.moments.joint_df()
+        return self.df
 
 
 def cluster_variables(choice: Vcov | None) -> tuple[str, ...]:
     """Return the columns that a choice of variance needs."""
-    if isinstance(choice, Cluster):
+    if isinstance(choice, (Cluster, CR2, CR3)):
         return (choice.by,)
     if isinstance(choice, TwoWay):
         return (choice.first, choice.second)
@@ -146,6 +231,8 @@ def covariance(fit: Fit, choice: Vcov) -> Covariance:
         return _classical(fit)
     if isinstance(choice, Robust):
         return _robust(fit, choice)
+    if isinstance(choice, (CR2, CR3)):
+        return _few_clusters(fit, choice)
     return _clustered(fit, cluster_variables(choice), choice.small_sample)
 
 
@@ -176,14 +263,9 @@ def _robust(fit: Fit, choice: Robust) -> Covariance:
 
 
 def _clustered(fit: Fit, names: tuple[str, ...], rule: SmallSample | None) -> Covariance:
-    codes = [_cluster_codes(fit, name) for name in names]
+    codes = [cluster_codes(fit, name) for name in names]
     sizes = {name: int(c.max()) + 1 for name, c in zip(names, codes, strict=True)}
     n_min = min(sizes.values())
-    if n_min < 2:
-        few = [name for name, size in sizes.items() if size < 2]
-        raise IdentificationError(
-            "one_cluster", f"only one cluster in {', '.join(few)}", how="cluster by another column"
-        )
     rule = rule or ("nonnested" if fit.counts_parameters else "clusters")
     matrix = sum(
         (outer_sum(fit.influence.sums(c, int(c.max()) + 1)) for c in codes),
@@ -200,7 +282,17 @@ def _clustered(fit: Fit, names: tuple[str, ...], rule: SmallSample | None) -> Co
     return Covariance(matrix, label, rule, df, sizes, notes)
 
 
-def _cluster_codes(fit: Fit, name: str) -> IntArray:
+def _few_clusters(fit: Fit, choice: CR2 | CR3) -> Covariance:
+    codes, kind = cluster_codes(fit, choice.by), type(choice).__name__
+    power = -0.5 if isinstance(choice, CR2) else -1.0
+    sums, moments = adjusted_sums(fit, codes, kind, power)
+    label = f"clustered by {choice.by} ({kind})"
+    sizes = {choice.by: int(codes.max()) + 1}
+    return Covariance(outer_sum(sums), label, kind, moments.df(), sizes, (), moments)
+
+
+def cluster_codes(fit: Fit, name: str) -> IntArray:
+    """Return the codes of a cluster variable that the fit knows, two clusters at least."""
     if name not in fit.design.clusters:
         known = ", ".join(sorted(fit.design.clusters)) or "none"
         raise SpecError(
@@ -208,7 +300,12 @@ def _cluster_codes(fit: Fit, name: str) -> IntArray:
             f"the fit does not know the cluster variable '{name}' (known: {known})",
             how="name it in `clusters=` when you fit, so that it is kept with the sample",
         )
-    return fit.design.clusters[name]
+    codes = fit.design.clusters[name]
+    if codes.max() < 1:
+        raise IdentificationError(
+            "one_cluster", f"only one cluster in {name}", how="cluster by another column"
+        )
+    return codes
 
 
 def _full_k(fit: Fit) -> int:
