@@ -117,7 +117,7 @@ def test_the_roster_example_runs_and_finds_what_the_readme_says(
 
 def test_every_block_of_the_readme_is_run_here() -> None:
     assert len(BLOCKS) == 3
-    assert len(README.splitlines()) <= 150
+    assert len(README.splitlines()) <= 175
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))

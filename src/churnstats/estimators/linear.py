@@ -36,7 +36,7 @@ def linear_model(
     formula : str
         ``"y ~ x + C(g) | unit + year"``: regressors in formulaic's language, then the effects
         to absorb; ``a^b`` absorbs each pair. Without effects there is an intercept.
-    vcov : Classical, Robust, Cluster or TwoWay
+    vcov : Classical, Robust, Cluster, TwoWay, CR2 or CR3
         There is no default: name your standard error.
     weights : str, optional
         Column of analytic weights, such as the inverse of the sampling variance.

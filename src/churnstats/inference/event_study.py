@@ -129,7 +129,7 @@ def event_study(
         Effects to absorb besides those of the design, such as ``"state^school_year_end"``.
     weights : str, optional
         Column of weights, such as numbers of students or the inverse of a sampling variance.
-    vcov : Classical, Robust, Cluster or TwoWay
+    vcov : Classical, Robust, Cluster, TwoWay, CR2 or CR3
         Clustered by unit by default: a unit may serve many times.
     clusters : tuple of str
         Further columns of the data that `Result.with_vcov` may cluster by later.
