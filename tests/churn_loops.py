@@ -50,6 +50,7 @@ class ChurnByLoops:
         self.posts: dict[tuple[str, str], list[Spell]] = {}
         for s in self.spells:
             self.posts.setdefault(s["post"], []).append(s)
+        self.in_post = self._stays(lambda s: s["post"])
         # each is asked for many times
         self._years_of = cache(self._years_of)
         self.holder = cache(self.holder)
@@ -183,7 +184,12 @@ class ChurnByLoops:
         posts = self.posts_of(home, year, *self.middle_families)
         flags = self.flags(home, year, *self.middle_families)
         held = [h for p in posts if (h := self.holder(p, year)) is not None]
-        tenure = [min(h["stop"], year + 1) - h["start"] for h in held if not h["left_censored"]]
+        stays = [next(stay for stay in self.in_post if h in stay) for h in held]
+        tenure = [
+            min(max(s["stop"] for s in stay), year + 1) - stay[0]["start"]
+            for stay in stays
+            if not stay[0]["left_censored"]
+        ]
         return {
             "middle_stability_share": over(len(flags) - sum(flags), len(flags)),
             "middle_stability_coverage_share": over(len(flags), len(posts)),

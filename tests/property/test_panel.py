@@ -426,7 +426,7 @@ def test_program_rows_cover_each_program_once_and_name_who_led_when_they_began(
     rows = cs.program_rows(cs.Programs.from_frame(programs), panel).frame
     assert rows["event"].sum() == len(programs)
     assert (rows["exit_years"] - rows["entry_years"]).sum() == 4.75 * len(programs)
-    seen = eighths(frame)
+    seen, stays = eighths(frame), unbroken(frame)
     for row in rows.itertuples():
         start = first[row.unit_id] - 0.5
         begin = start + row.entry_years
@@ -435,7 +435,8 @@ def test_program_rows_cover_each_program_once_and_name_who_led_when_they_began(
         if spell is not None:
             assert row.holder_id == spell.leader_id
             assert row.champion_gone == (spell.leader_id != "a")
-            since = float("nan") if spell.left_censored else begin - spell.start
+            came = stays[spell.Index][0]
+            since = float("nan") if came.left_censored else begin - came.start
             np.testing.assert_equal(row.years_since_change, since)
         else:
             assert pd.isna(row.holder_id)

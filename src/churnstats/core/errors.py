@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -132,17 +132,17 @@ class ConvergenceError(ChurnstatsError):
     """An iteration did not reach its tolerance."""
 
 
-def require_types(**given: tuple[object, type | tuple[type, ...], str]) -> None:
+def require_types(given: Mapping[str, tuple[object, type | tuple[type, ...], str]]) -> None:
     """Raise one error for all arguments that are of another type than they must be.
 
     Parameters
     ----------
-    **given : (value, type or types, str)
+    given : mapping of str to (value, type or types, str)
         By the argument's name: the value, what it must be, and how to make one.
 
     Examples
     --------
-    >>> require_types(window=(3, int, "give a whole number"))
+    >>> require_types({"window": (3, int, "give a whole number")})
     """
     wrong = [
         f"{name}= is a {type(value).__name__}: {how}"

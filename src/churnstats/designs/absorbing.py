@@ -308,6 +308,16 @@ class CohortRows:
     ledger: RowLedger
 
 
+def require_panel(data: object) -> None:
+    """Raise if what a design of changes that recur is given is no Panel."""
+    if not isinstance(data, Panel):
+        raise SpecError(
+            "data",
+            f"this design takes every change of a unit; it can't take {type(data).__name__}",
+            how="give Panel.build(...), or take a design of one change a unit, as SunAbraham",
+        )
+
+
 def cohort_rows(data: Absorbing, ask: Asked) -> CohortRows:
     """Return the rows in which all that is asked for is known.
 

@@ -102,16 +102,19 @@ def cohort_cells(
         b = np.where(t < start - ahead, np.where(b >= 0, t - 1, -1), b)
     apart = t - start
     kept = (b >= 0) & (t != b)
-    if first is not None:
-        kept &= apart >= first
-    if last is not None:
-        kept &= apart <= last
+    if kept.any() and not (kept & _within(apart, first, last)).any():
+        raise IdentificationError(
+            "no_effects",
+            "no event time lies between `first` and `last`",
+            how=f"the event times are {apart[kept].min():+d} to {apart[kept].max():+d}",
+        )
+    kept &= _within(apart, first, last)
     g, t, b, apart = g[kept], t[kept], b[kept], apart[kept]
     if not g.size:
         raise IdentificationError(
             "no_pre_period",
             "no cohort has a year before its treatment" + (" and anticipation" if ahead else ""),
-            how="begin the data earlier, or leave `first` and `last` wider",
+            how="begin the data earlier",
         )
     if controls == "never":
         pool = np.tile(units.year > end + ahead, (g.size, 1))
@@ -122,6 +125,12 @@ def cohort_cells(
         how = "set controls='not_yet'" if controls == "never" else "add untreated units"
         raise IdentificationError("no_controls", "no controls are left", how=how)
     return Cells(g, t, b, pool, apart)
+
+
+def _within(apart: IntArray, first: int | None, last: int | None) -> BoolArray:
+    low = -np.inf if first is None else first
+    high = np.inf if last is None else last
+    return np.asarray((apart >= low) & (apart <= high))
 
 
 def unit_design(rows: CohortRows, anticipation: int) -> Design:
@@ -143,10 +152,18 @@ def unit_design(rows: CohortRows, anticipation: int) -> Design:
         "without a year before anticipation": int((too_early & ~at_once).sum()),
     }
     ledger = rows.ledger.step("units with a year before", "units of the rows", n, kept.size, lost)
-    if not kept.size:
+    treated = cohort <= years[-1]
+    if not treated.any():
+        raise IdentificationError(
+            "no_events",
+            f"no unit is treated in the years {first} to {years[-1]}",
+            how="use data of more years",
+        )
+    if not treated[kept].any():
         raise IdentificationError(
             "no_pre_period",
-            "no unit has a year before its treatment",
+            "no unit has a year before its treatment"
+            + (" and anticipation" if anticipation else ""),
             where=[f"{count} {name}" for name, count in lost.items() if count],
             how="begin the data earlier",
         )

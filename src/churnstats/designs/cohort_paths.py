@@ -213,14 +213,21 @@ def _n_distinct(groups: IntArray, codes: IntArray, n_groups: int) -> IntArray:
 
 
 def sample_counts(rows: CohortRows) -> dict[str, int]:
-    """Return the counts of a sample: events, cohorts, units that never change, years."""
+    """Return the counts of a sample: events, cohorts, units that never change, years.
+
+    An event is a unit that is seen in the year of its change or later.
+    """
     first = np.zeros(int(rows.unit.max()) + 1)
     first[rows.unit] = rows.cohort
     changes = ~np.isnan(first)
+    seen = np.zeros(first.size, dtype=bool)
+    seen[rows.unit[event_times(rows) >= 0]] = True
+    before = int((changes & ~seen).sum())
     return {
-        "n_events": int(changes.sum()),
-        "n_cohorts": int(np.unique(first[changes]).size),
+        "n_events": int(seen.sum()),
+        "n_cohorts": int(np.unique(first[seen]).size),
         "n_units_that_never_change": int((~changes).sum()),
+        **({"n_units_seen_only_before_their_change": before} if before else {}),
         "n_units": first.size,
         "n_years": int(np.unique(rows.year).size),
     }
@@ -270,6 +277,16 @@ def later_changes_note(data: Absorbing) -> tuple[str, ...]:
     return (
         f"{again:,} of the {int(changed.sum()):,} units that change do so again later: their "
         "effects are those of a first change with all that follows.",
+    )
+
+
+def alone_note(n_alone: int) -> tuple[str, ...]:
+    """Return a sentence on effects by cohort and year that one unit makes up, if there are any."""
+    if not n_alone:
+        return ()
+    return (
+        f"{n_alone:,} effects by cohort and year are of one unit each: the errors do not count "
+        "how such a unit varies, and are too small.",
     )
 
 

@@ -23,6 +23,7 @@ import pandas as pd
 from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, IntArray
+from churnstats.designs.absorbing import require_panel
 from churnstats.designs.design import Continuous, Design, codes_of
 from churnstats.designs.stacked import term_name
 from churnstats.designs.terms import (
@@ -172,6 +173,7 @@ def lag_regressors(x: IntArray, unit: IntArray, at: IntArray, pre: int, post: in
 
 def lag_sample(spec: LagWindow, panel: Panel, wanted: Wanted) -> LagSample:
     """Build the rows of a regression on leads and lags; see `DistributedLags`."""
+    require_panel(panel)
     frame, grid = panel.frame, unit_year_grid(panel)
     wanted.check(frame)
     columns = (wanted.outcome, *wanted.covariate_columns, *wanted.effect_columns, *wanted.clusters)

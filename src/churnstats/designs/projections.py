@@ -22,6 +22,7 @@ import pandas as pd
 from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, FloatArray, IntArray
+from churnstats.designs.absorbing import require_panel
 from churnstats.designs.design import Continuous, Design, codes_of
 from churnstats.designs.lags import Wanted
 from churnstats.designs.stacked import BaseYear, EarlyBase, Weighting, term_name
@@ -172,6 +173,7 @@ def balanced_weights(weights: FloatArray, treated: BoolArray, cell: IntArray) ->
 
 def projection_sample(spec: ProjectionRules, panel: Panel, wanted: Wanted) -> ProjectionSample:
     """Build the long differences; see `LocalProjections`."""
+    require_panel(panel)
     frame, grid = panel.frame, unit_year_grid(panel)
     wanted.check(frame)
     y = np.where(grid.row >= 0, numeric(frame, wanted.outcome)[grid.row], np.nan)

@@ -192,6 +192,12 @@ def bacon_decomposition(data: Absorbing, outcome: str) -> BaconDecomposition:
     >>> bacon_decomposition(data, "score").estimate
     1.0
     """
+    if not isinstance(data, Absorbing):
+        raise SpecError(
+            "bacon_decomposition",
+            f"the comparisons are of units that change once; it can't take {type(data).__name__}",
+            how="give Absorbing.first_change(panel), or Absorbing.from_frame(...)",
+        )
     terms.require_columns(data.frame, (outcome,))
     terms.numeric(data.frame, outcome)
     first_year, y, cohort = _balanced(data.frame, outcome)
@@ -414,6 +420,9 @@ def two_way_weights(
             "without weight": int((known & ~positive).sum()),
         },
     )
+    if not positive.any():
+        lost = [f"{n:,} {why}" for why, n in ledger.steps[-1].lost.items() if n]
+        raise SpecError("two_way_weights", "no row is left", where=lost)
     used, w = frame[positive], weight[positive]
     d = as_floats(used[column])
     if (d < 0).any():

@@ -28,6 +28,7 @@ from churnstats.designs.cohort_cells import (
     unit_design,
     units_by_cohort,
 )
+from churnstats.designs.cohort_paths import alone_note, anticipation_note
 from churnstats.designs.design import Cohorts, Design
 from churnstats.designs.stacked import term_name
 from churnstats.inference.event_study import Answer, Ask
@@ -413,7 +414,7 @@ def _keys(
         names = [f"g={h} t={t}" for h, t in zip(cohort, year, strict=True)]
     else:
         names = ["overall"]
-    return pd.DataFrame(
+    keys = pd.DataFrame(
         {
             "name": names,
             "event_time": times,
@@ -423,6 +424,7 @@ def _keys(
             "in_base": False,
         }
     )
+    return keys if wanted != "att_gt" else keys.assign(series=[f"cohort {h}" for h in cohort])
 
 
 def _n_units(used: BoolArray, cells: Cells, units: Units) -> int:
@@ -459,9 +461,12 @@ def _stats(fit: Fit) -> dict[str, int]:
     data = fit.design.response
     assert isinstance(data, Cohorts)
     treated = data.cohort <= data.years[-1]
+    seen = (np.isfinite(data.y) & (data.years >= data.cohort[:, None])).any(axis=1)
+    before = int((treated & ~seen).sum())
     return {
-        "n_events": int(treated.sum()),
-        "n_cohorts": int(np.unique(data.cohort[treated]).size),
+        "n_events": int(seen.sum()),
+        "n_cohorts": int(np.unique(data.cohort[seen]).size),
+        **({"n_units_seen_only_before_their_change": before} if before else {}),
         "n_untreated_units": int((~treated).sum()),
         "n_units_left_out": sum(fit.design.ledger.steps[-1].lost.values()),
     }
@@ -474,11 +479,13 @@ def _notes(fit: Fit, spec: CallawaySantAnna) -> tuple[str, ...]:
     controls = {"never": "never treated", "not_yet": "not yet treated"}[spec.controls]
     how = f" With covariates: {words[spec.method]}." if data.x.shape[2] else ""
     notes = [f"Controls: {controls}; anticipation {spec.anticipation}; {spec.base} base.{how}"]
+    notes += anticipation_note(spec.anticipation)
     if np.isnan(data.y).any():
         notes.append("Outcomes are missing: rows are used as repeated cross sections.")
     lost = fit.design.ledger.steps[-1].lost
     notes += [f"{n:,} units left out: {name}." for name, n in lost.items()]
     table = fit.frames["att_gt"]
+    notes += alone_note(int(((table["reason"] == "") & (table["n_events"] == 1)).sum()))
     counts = table.loc[table["reason"] != "", "reason"].value_counts()
     notes += [f"{n:,} cohort-years without an effect: {name}." for name, n in counts.items()]
     return tuple(notes)

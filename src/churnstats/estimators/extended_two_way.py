@@ -11,6 +11,7 @@ from churnstats.core.types import BoolArray
 from churnstats.designs.absorbing import Absorbing, CohortRows, cohort_rows
 from churnstats.designs.cohort_paths import (
     OVERALL,
+    alone_note,
     anticipation_note,
     cells_of,
     count_events,
@@ -97,7 +98,8 @@ class ExtendedTwoWay:
             "from event time 0 on."
         )
         title = "Event study of a first change (extended two-way fixed effects)"
-        notes = (note, *anticipation_note(self.anticipation), *later_changes_note(data))
+        alone = alone_note(int((np.bincount(cells.codes[cells.codes >= 0]) == 1).sum()))
+        notes = (note, *anticipation_note(self.anticipation), *alone, *later_changes_note(data))
         return Answer(path, title, sample, notes)
 
     def _treated(self, rows: CohortRows) -> BoolArray:

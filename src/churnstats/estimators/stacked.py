@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churnstats.core.errors import IdentificationError
+from churnstats.designs.absorbing import require_panel
 from churnstats.designs.design import Continuous, Design
 from churnstats.designs.stacked import (
     Base,
@@ -80,6 +81,7 @@ class Stacked(StackedWindows):
 
     def answer(self, data: Panel, ask: Ask) -> Answer:
         """Return the mean effect over events at each event time."""
+        require_panel(data)
         sample = self.build(
             data, ask.outcome, weights=ask.weights, covariates=ask.covariates, effects=ask.effects
         )

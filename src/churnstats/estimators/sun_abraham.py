@@ -11,6 +11,7 @@ from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.designs.absorbing import Absorbing, CohortRows, cohort_rows
 from churnstats.designs.cohort_paths import (
     OVERALL,
+    alone_note,
     cells_of,
     count_events,
     event_times,
@@ -48,8 +49,8 @@ class SunAbraham:
     base : int
         Event time that effects are differences from.
     controls : {"never", "last"}
-        Units that never change; or the last cohort in the years before its own change, with
-        units that never change left out.
+        Units that do not change up to the last year in use; or the last cohort in the years
+        before its own change, with units that never change left out.
 
     Notes
     -----
@@ -97,13 +98,18 @@ class SunAbraham:
             },
         )
         title = "Event study of a first change (Sun and Abraham)"
-        return Answer(path, title, sample, (self._note(), *later_changes_note(data)))
+        alone = alone_note(int((np.bincount(cells.codes[cells.codes >= 0]) == 1).sum()))
+        return Answer(path, title, sample, (self._note(), *alone, *later_changes_note(data)))
 
     def _sample(self, rows: CohortRows) -> CohortRows:
         """Return the rows that can be compared; the last cohort as controls is never treated."""
         if self.controls == "last":
             rows = _last_cohort_as_controls(rows)
-        elif not np.isnan(rows.cohort).any():
+        else:
+            rows = replace(
+                rows, cohort=np.where(rows.cohort > rows.year.max(), np.nan, rows.cohort)
+            )
+        if not np.isnan(rows.cohort).any():
             raise IdentificationError(
                 "no_controls",
                 "no unit never changes",
@@ -126,7 +132,7 @@ class SunAbraham:
 
     def _note(self) -> str:
         who = {
-            "never": "units that never change",
+            "never": "units that do not change up to the last year",
             "last": "the last cohort, before its change",
         }[self.controls]
         return (

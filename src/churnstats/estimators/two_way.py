@@ -8,7 +8,7 @@ import numpy as np
 
 from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.types import FloatArray
-from churnstats.designs.absorbing import Absorbing, cohort_rows
+from churnstats.designs.absorbing import Absorbing, CohortRows, cohort_rows
 from churnstats.designs.cohort_paths import (
     count_events,
     event_times,
@@ -97,7 +97,8 @@ class DynamicTwoWay:
             },
         )
         title = "Event study of a first change (dynamic two-way fixed effects)"
-        return Answer(fit, title, sample, (self._note(), *later_changes_note(data)))
+        notes = (self._note(), *_no_base_note(rows), *later_changes_note(data))
+        return Answer(fit, title, sample, notes)
 
     def _binned(self, times: FloatArray) -> FloatArray:
         low = -np.inf if self.pre is None else -float(self.pre)
@@ -129,3 +130,16 @@ class DynamicTwoWay:
             f"Base: event time {self.base:+d}. {binned}One path for all cohorts: if effects "
             "differ by cohort, a coefficient may mix them with negative weights."
         )
+
+
+def _no_base_note(rows: CohortRows) -> tuple[str, ...]:
+    """Return a sentence on units that are seen only from their change on, if there are any."""
+    times = event_times(rows)
+    treated, before = np.unique(rows.unit[times >= 0]), rows.unit[~(times >= 0)]
+    n = int((~np.isin(treated, before)).sum())
+    if not n:
+        return ()
+    return (
+        f"{n:,} units are seen only from their change on: no year before it is their base, and "
+        "their later years serve as controls of others.",
+    )

@@ -298,4 +298,11 @@ def _joint_lead_test(result: Result) -> list[str]:
         return []
     is_lead = keys["event_time"].lt(0).fillna(False)
     leads = [name for name, lead in zip(result.names, is_lead, strict=True) if lead]
-    return [f"Joint test that all leads are zero: {result.wald_test(leads)}."] if leads else []
+    if not leads:
+        return []
+    test = result.wald_test(leads)
+    if np.isnan(test.statistic):
+        clusters = ", ".join(f"{n:,} {name}" for name, n in result.choice.n_clusters.items())
+        why = f"{len(leads)} leads, clusters: {clusters or 'none'}"
+        return [f"Joint test that all leads are zero: not to be had ({why})."]
+    return [f"Joint test that all leads are zero: {test}."]

@@ -28,6 +28,7 @@ from scipy import linalg
 
 from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.types import FloatArray, IntArray
+from churnstats.designs.design import Counting
 from churnstats.inference.few_clusters import ClusterMoments, adjusted_sums
 from churnstats.inference.fit import Fit, outer_sum
 from churnstats.numerics.absorb import rank_of_effects
@@ -255,7 +256,7 @@ def _robust(fit: Fit, choice: Robust) -> Covariance:
     elif choice.kind == "HC1":
         raise SpecError(
             "vcov",
-            "HC1 counts parameters against rows; survival rows may be split",
+            "HC1 counts parameters against rows, of which this fit has no lasting number",
             how="use Robust('HC0') or Cluster()",
         )
     matrix = outer_sum(fit.influence.rows()) * factor
@@ -277,7 +278,7 @@ def _clustered(fit: Fit, names: tuple[str, ...], rule: SmallSample | None) -> Co
         matrix = matrix - outer_sum(fit.influence.sums(both, n_both))
         notes = _notes_on(matrix)
     matrix = matrix * _factor(fit, codes, n_min, rule)
-    df = float(n_min - 1) if fit.counts_parameters else np.inf
+    df = np.inf if isinstance(fit.design.response, Counting) else float(n_min - 1)
     label = "clustered by " + " and ".join(names)
     return Covariance(matrix, label, rule, df, sizes, notes)
 
@@ -321,7 +322,7 @@ def _factor(fit: Fit, codes: list[IntArray], n_min: int, rule: SmallSample) -> f
     if not fit.counts_parameters:
         raise SpecError(
             "small_sample",
-            f"'{rule}' counts parameters against rows; survival rows may be split at will",
+            f"'{rule}' counts parameters against rows, of which this fit has no lasting number",
             how="use 'clusters' or 'none'",
         )
     k = _full_k(fit)

@@ -146,7 +146,8 @@ class Panel:
         (2556, 962)
         """
         require_records(tenures, units)
-        require_types(outcomes=(outcomes, (Outcomes, NoneType), "give Outcomes.from_frame(frame)"))
+        how = "give Outcomes.from_frame(frame)"
+        require_types({"outcomes": (outcomes, (Outcomes, NoneType), how)})
         if unknown_units not in ("error", "drop"):
             what = f"'{unknown_units}' is no rule"
             raise SpecError("unknown_units", what, how="'error' or 'drop'")

@@ -116,8 +116,10 @@ class SpellYears:
 def require_records(tenures: object, units: object) -> None:
     """Raise if these are not Tenures and Units (or no units)."""
     require_types(
-        tenures=(tenures, Tenures, "give Tenures, such as Tenures.from_spells(frame)"),
-        units=(units, (Units, NoneType), "give Units.from_frame(frame)"),
+        {
+            "tenures": (tenures, Tenures, "give Tenures, such as Tenures.from_spells(frame)"),
+            "units": (units, (Units, NoneType), "give Units.from_frame(frame)"),
+        }
     )
 
 
