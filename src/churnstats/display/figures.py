@@ -61,14 +61,10 @@ def event_study_figure(data: pd.DataFrame, title: str, outcome: str, level: floa
         _event_path(ax, part, PALETTE[j % len(PALETTE)], name, _offset(j, len(names)))
     ax.axhline(0, color=INK, linewidth=0.8)
     ax.axvline(-0.5, color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
-    first = data[series == names[0]]
-    ticks = first["event_time"].to_numpy(dtype=int)
-    counts = [
-        f"{k:+d}\n{n:,}" if k else f"0\n{n:,}"
-        for k, n in zip(ticks, first["n_events"].to_numpy(dtype=int), strict=True)
-    ]
-    ax.set_xticks(ticks, counts)
-    ax.set_xlabel("School years since the change\n(below each: number of events)", fontsize=9)
+    ticks = _event_ticks(data)
+    ax.set_xticks(list(ticks), list(ticks.values()))
+    below = "\n(below each: number of events)" if any("\n" in t for t in ticks.values()) else ""
+    ax.set_xlabel(f"School years since the change{below}", fontsize=9)
     ax.set_ylabel(f"Effect on {outcome}", fontsize=9)
     ax.set_title(title, fontsize=11, loc="left", color=INK)
     ax.set_title(f"{level:.0%} intervals", fontsize=8, loc="right", color=INK)
@@ -80,8 +76,18 @@ def event_study_figure(data: pd.DataFrame, title: str, outcome: str, level: floa
     return figure
 
 
+def _event_ticks(data: pd.DataFrame) -> dict[int, str]:
+    """Return the label of each event time, with its number of events if paths don't differ."""
+    counts = data.groupby("event_time")["n_events"]
+    same = bool((counts.nunique(dropna=False) == 1).all())
+    labels = {}
+    for k, n in zip(counts.first().index.to_numpy(dtype=int), counts.first(), strict=True):
+        labels[int(k)] = (f"{k:+d}" if k else "0") + (f"\n{int(n):,}" if same else "")
+    return labels
+
+
 def _offset(j: int, n: int) -> float:
-    return 0.0 if n == 1 else (j - (n - 1) / 2) * 0.16
+    return 0.0 if n == 1 else (j - (n - 1) / 2) * min(0.16, 0.7 / n)
 
 
 def _event_path(ax: Axes, part: pd.DataFrame, color: str, name: str, offset: float) -> None:

@@ -93,7 +93,8 @@ class WaldTest:
 
     def __str__(self) -> str:
         denom = f"{self.df_denom:.0f}" if np.isfinite(self.df_denom) else "inf"
-        return f"F({self.df_num}, {denom}) = {self.statistic:.3f}, p = {self.p_value:.3f}"
+        p = "p < 0.001" if self.p_value < 0.0005 else f"p = {self.p_value:.3f}"
+        return f"F({self.df_num}, {denom}) = {self.statistic:.3f}, {p}"
 
 
 def wald_test(values: FloatArray, vcov: FloatArray, df: float) -> WaldTest:
