@@ -7,7 +7,7 @@ import pytest
 import churnstats as cs
 from churnstats.core.errors import DataError, SpecError
 from churnstats.designs.absorbing import Absorbing, cohort_rows
-from churnstats.inference.event_study import Ask
+from churnstats.designs.ask import Ask
 
 
 def spell(unit: str, leader: str, start: float, stop: float, **marks: bool) -> dict:

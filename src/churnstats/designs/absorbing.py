@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from churnstats.core.errors import DataError, SpecError
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.designs import terms
+from churnstats.designs.ask import Ask
 from churnstats.designs.design import as_floats, codes_of
 from churnstats.numerics.groups import encode
 from churnstats.panel.isolation import Grid, unit_year_grid
@@ -256,21 +256,6 @@ def _check(frame: pd.DataFrame, never: int | None) -> None:
         raise DataError(faults)
 
 
-class Asked(Protocol):
-    """What is asked of a design: see `Ask`."""
-
-    @property
-    def outcome(self) -> str: ...  # noqa: D102
-    @property
-    def covariates(self) -> str: ...  # noqa: D102
-    @property
-    def effects(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def weights(self) -> str | None: ...  # noqa: D102
-    @property
-    def clusters(self) -> tuple[str, ...]: ...  # noqa: D102
-
-
 @dataclass(frozen=True, eq=False)
 class CohortRows:
     """Complete rows of absorbing data as arrays, sorted by unit and year.
@@ -318,7 +303,7 @@ def require_panel(data: object) -> None:
         )
 
 
-def cohort_rows(data: Absorbing, ask: Asked) -> CohortRows:
+def cohort_rows(data: Absorbing, ask: Ask) -> CohortRows:
     """Return the rows in which all that is asked for is known.
 
     Raises

@@ -24,14 +24,13 @@ from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, IntArray
 from churnstats.designs.absorbing import require_panel
+from churnstats.designs.ask import Ask
 from churnstats.designs.design import Continuous, Design, codes_of
 from churnstats.designs.stacked import term_name
 from churnstats.designs.terms import (
-    Terms,
     complete_rows,
     numeric,
     regressors,
-    require_columns,
     weights_of,
 )
 from churnstats.numerics.groups import encode, is_nested
@@ -41,44 +40,6 @@ from churnstats.panel.panel import Panel
 # A unit of the ledger's own: the panel's frame may have been cut after its unit-years were counted.
 UNIT = "panel rows"
 FATES = ("with a date that is not known", "not in reach of a row in use")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The columns of the panel that a regression takes.
-
-    Parameters
-    ----------
-    outcome : str
-    covariates : str
-        Right side of a formula; empty for none.
-    effects : tuple of str
-        Further effects, ``a^b`` for pairs.
-    weights : str or None
-    clusters : tuple of str
-    """
-
-    outcome: str
-    covariates: str = ""
-    effects: tuple[str, ...] = ()
-    weights: str | None = None
-    clusters: tuple[str, ...] = ("unit_id",)
-
-    @property
-    def covariate_columns(self) -> tuple[str, ...]:
-        """Columns that the formula names."""
-        return Terms("", self.covariates).columns() if self.covariates else ()
-
-    @property
-    def effect_columns(self) -> tuple[str, ...]:
-        """Columns that further effects are made of."""
-        return Terms("", "1", self.effects).columns()
-
-    def check(self, frame: pd.DataFrame) -> None:
-        """Raise for columns that are not there, and for an outcome that is no number."""
-        more = (self.outcome, *self.covariate_columns, *self.effect_columns, *self.clusters)
-        require_columns(frame, tuple(dict.fromkeys([*more, *filter(None, [self.weights])])))
-        numeric(frame, self.outcome)
 
 
 @dataclass(frozen=True)
@@ -171,13 +132,13 @@ def lag_regressors(x: IntArray, unit: IntArray, at: IntArray, pre: int, post: in
     return np.column_stack([first, *inner, total[unit, at - post]])
 
 
-def lag_sample(spec: LagWindow, panel: Panel, wanted: Wanted) -> LagSample:
+def lag_sample(spec: LagWindow, panel: Panel, ask: Ask) -> LagSample:
     """Build the rows of a regression on leads and lags; see `DistributedLags`."""
     require_panel(panel)
     frame, grid = panel.frame, unit_year_grid(panel)
-    wanted.check(frame)
-    columns = (wanted.outcome, *wanted.covariate_columns, *wanted.effect_columns, *wanted.clusters)
-    rows, ledger = complete_rows(frame, tuple(dict.fromkeys(columns)), wanted.weights)
+    ask.check(frame)
+    columns = (ask.outcome, *ask.covariate_columns, *ask.effect_columns, *ask.clusters)
+    rows, ledger = complete_rows(frame, tuple(dict.fromkeys(columns)), ask.weights)
     known = known_changes(panel, grid)
     x = np.where(known, grid.n_changes, 0)
     unit, at = (place[rows] for place in places_of_rows(grid, len(frame)))
@@ -205,7 +166,7 @@ def lag_sample(spec: LagWindow, panel: Panel, wanted: Wanted) -> LagSample:
     by_year = year.groupby("school_year_end")["n"]
     units = np.unique(unit)
     return LagSample(
-        design=_design(spec, frame.iloc[rows], rows, b, stretch, wanted, ledger),
+        design=_design(spec, frame.iloc[rows], rows, b, stretch, ask, ledger),
         n_events=n_events,
         support=pd.DataFrame({"n_units": by_year.size(), "n_changes": by_year.sum()}).reset_index(),
         fates=_fates(grid, reach),
@@ -279,25 +240,25 @@ def _design(
     rows: IntArray,
     b: IntArray,
     stretch: IntArray,
-    wanted: Wanted,
+    ask: Ask,
     ledger: RowLedger,
 ) -> Design:
     free = spec.years != -1
     x, names = b[:, free].astype(float), tuple(term_name(int(k)) for k in spec.years[free])
-    if wanted.covariates:
-        more, more_names = regressors(sample, wanted.covariates, intercept=False)
+    if ask.covariates:
+        more, more_names = regressors(sample, ask.covariates, intercept=False)
         x, names = np.column_stack([x, more]), names + more_names
-    further = codes_of(sample, wanted.effects)
+    further = codes_of(sample, ask.effects)
     year = codes_of(sample, ("school_year_end",))
     if any(is_nested(codes, year["school_year_end"]) for codes in further.values()):
         year = {}
     return Design(
-        response=Continuous(numeric(sample, wanted.outcome)),
+        response=Continuous(numeric(sample, ask.outcome)),
         x=x,
         names=names,
-        weights=weights_of(sample, wanted.weights),
+        weights=weights_of(sample, ask.weights),
         effects={"unit_id^stretch": stretch, **year, **further},
-        clusters=codes_of(sample, wanted.clusters),
+        clusters=codes_of(sample, ask.clusters),
         rows=rows,
         ledger=ledger,
     )

@@ -23,8 +23,8 @@ from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.provenance import RowLedger
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.designs.absorbing import require_panel
+from churnstats.designs.ask import Ask
 from churnstats.designs.design import Continuous, Design, codes_of
-from churnstats.designs.lags import Wanted
 from churnstats.designs.stacked import BaseYear, EarlyBase, Weighting, term_name
 from churnstats.designs.terms import complete_rows, numeric, regressors, weights_of
 from churnstats.numerics.groups import encode, encode_pairs
@@ -171,17 +171,17 @@ def balanced_weights(weights: FloatArray, treated: BoolArray, cell: IntArray) ->
     return np.where(treated, weights, weights * (total / controls)[cell])
 
 
-def projection_sample(spec: ProjectionRules, panel: Panel, wanted: Wanted) -> ProjectionSample:
+def projection_sample(spec: ProjectionRules, panel: Panel, ask: Ask) -> ProjectionSample:
     """Build the long differences; see `LocalProjections`."""
     require_panel(panel)
     frame, grid = panel.frame, unit_year_grid(panel)
-    wanted.check(frame)
-    y = np.where(grid.row >= 0, numeric(frame, wanted.outcome)[grid.row], np.nan)
+    ask.check(frame)
+    y = np.where(grid.row >= 0, numeric(frame, ask.outcome)[grid.row], np.nan)
     y = np.where(np.isfinite(y), y, np.nan)
     found = clean_differences(spec, grid)
-    usable, lost = _complete(spec, frame, grid, y, found, wanted)
+    usable, lost = _complete(spec, frame, grid, y, found, ask)
     ready = found.take(usable)
-    cell = _cells(frame, grid, ready, wanted)
+    cell = _cells(frame, grid, ready, ask)
     n_cells = int(cell.max(initial=-1)) + 1
     has_change = np.bincount(cell, weights=ready.treated, minlength=n_cells)[cell] > 0
     has_control = np.bincount(cell, weights=~ready.treated, minlength=n_cells)[cell] > 0
@@ -208,7 +208,7 @@ def projection_sample(spec: ProjectionRules, panel: Panel, wanted: Wanted) -> Pr
     )
     ledger = ledger.step("comparisons", "long differences", found.unit.size, d.unit.size, lost)
     return ProjectionSample(
-        design=_design(spec, frame, grid, y, d, cell, wanted, ledger),
+        design=_design(spec, frame, grid, y, d, cell, ask, ledger),
         support=_support(d, cell),
         fates=fates,
         n_units_with_events=int(np.unique(d.unit[d.treated]).size),
@@ -229,28 +229,28 @@ def _complete(
     grid: Grid,
     y: FloatArray,
     d: Differences,
-    wanted: Wanted,
+    ask: Ask,
 ) -> tuple[BoolArray, dict[str, int]]:
     """Tell which differences have all that they need, and count the others by reason."""
     measured = np.isfinite(long_differences(y, d, spec.base))
-    named = _known(frame, (*wanted.effect_columns, *wanted.clusters), wanted.weights)
+    named = _known(frame, (*ask.effect_columns, *ask.clusters), ask.weights)
     named = named[grid.row[d.unit, d.at]]
     before = grid.row[d.unit, d.at - 1]
-    covered = (before >= 0) & _known(frame, wanted.covariate_columns, None)[before]
-    covered |= not wanted.covariates
+    covered = (before >= 0) & _known(frame, ask.covariate_columns, None)[before]
+    covered |= not ask.covariates
     lost = {
-        f"without {wanted.outcome} in one of their years": int((~measured).sum()),
+        f"without {ask.outcome} in one of their years": int((~measured).sum()),
         "without group, cluster or weight": int((measured & ~named).sum()),
         "without covariates in the year before": int((measured & named & ~covered).sum()),
     }
     return measured & named & covered, lost
 
 
-def _cells(frame: pd.DataFrame, grid: Grid, d: Differences, wanted: Wanted) -> IntArray:
+def _cells(frame: pd.DataFrame, grid: Grid, d: Differences, ask: Ask) -> IntArray:
     """Return codes of event time x school year x groups."""
     cell = encode_pairs(encode(d.time)[0], d.at)[0]
     rows = grid.row[d.unit, d.at]
-    for column in wanted.effect_columns:
+    for column in ask.effect_columns:
         cell = encode_pairs(cell, encode(frame[column].iloc[rows])[0])[0]
     return cell
 
@@ -262,29 +262,29 @@ def _design(
     y: FloatArray,
     d: Differences,
     cell: IntArray,
-    wanted: Wanted,
+    ask: Ask,
     ledger: RowLedger,
 ) -> Design:
     rows = grid.row[d.unit, d.at]
-    weights = weights_of(frame, wanted.weights)[rows]
+    weights = weights_of(frame, ask.weights)[rows]
     if spec.weighting == "events":
         weights = balanced_weights(weights, d.treated, cell)
     at_time = [(d.time == h).astype(float) for h in spec.estimated]
     columns, names = [d.treated * here for here in at_time], [term_name(h) for h in spec.estimated]
-    if wanted.covariates:
+    if ask.covariates:
         before, place = np.unique(grid.row[d.unit, d.at - 1], return_inverse=True)
-        values, more = regressors(frame.iloc[before], wanted.covariates, intercept=False)
+        values, more = regressors(frame.iloc[before], ask.covariates, intercept=False)
         for here, h in zip(at_time, spec.estimated, strict=True):
             columns += list((values[place] * here[:, None]).T)
             names += [f"{name} at {term_name(h)}" for name in more]
-    groups = [c for c in wanted.effect_columns if c != "school_year_end"]
+    groups = [c for c in ask.effect_columns if c != "school_year_end"]
     return Design(
         response=Continuous(long_differences(y, d, spec.base)),
         x=np.column_stack(columns),
         names=tuple(names),
         weights=weights,
         effects={"^".join(["event_time", "school_year_end", *groups]): cell},
-        clusters=codes_of(frame.iloc[rows], wanted.clusters),
+        clusters=codes_of(frame.iloc[rows], ask.clusters),
         rows=rows,
         ledger=ledger,
     )

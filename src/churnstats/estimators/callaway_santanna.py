@@ -21,6 +21,7 @@ import pandas as pd
 from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.designs.absorbing import Absorbing, cohort_rows
+from churnstats.designs.ask import Ask
 from churnstats.designs.cohort_cells import (
     Cells,
     Units,
@@ -31,7 +32,7 @@ from churnstats.designs.cohort_cells import (
 from churnstats.designs.cohort_paths import alone_note, anticipation_note
 from churnstats.designs.design import Cohorts, Design
 from churnstats.designs.stacked import term_name
-from churnstats.inference.event_study import Answer, Ask
+from churnstats.inference.event_study import Answer
 from churnstats.inference.fit import Fit, kernel
 from churnstats.numerics.groups import group_sums
 from churnstats.numerics.two_period import METHODS, panel_effect, sections_effect

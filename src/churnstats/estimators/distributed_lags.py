@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from churnstats.designs.ask import Ask
 from churnstats.designs.design import Continuous, Design
-from churnstats.designs.lags import LagSample, LagWindow, Wanted, lag_sample
-from churnstats.inference.event_study import Answer, Ask
+from churnstats.designs.lags import LagSample, LagWindow, lag_sample
+from churnstats.inference.event_study import Answer
 from churnstats.inference.fit import Fit, combine_fit, kernel
 from churnstats.inference.least_squares import fit_least_squares
 from churnstats.panel.panel import Panel
@@ -75,8 +76,7 @@ class DistributedLags(LagWindow):
 
     def answer(self, data: Panel, ask: Ask) -> Answer:
         """Return the effect of one change more at each event time."""
-        wanted = Wanted(ask.outcome, ask.covariates, ask.effects, ask.weights, ask.clusters)
-        sample = lag_sample(self, data, wanted)
+        sample = lag_sample(self, data, ask)
         fit = fit_distributed_lags(sample.design)
         n_terms = self.years.size - 1
         if fit.coef.size > n_terms:

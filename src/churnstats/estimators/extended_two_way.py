@@ -9,6 +9,7 @@ import numpy as np
 from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.types import BoolArray
 from churnstats.designs.absorbing import Absorbing, CohortRows, cohort_rows
+from churnstats.designs.ask import Ask
 from churnstats.designs.cohort_paths import (
     OVERALL,
     alone_note,
@@ -24,7 +25,7 @@ from churnstats.designs.cohort_paths import (
     support_table,
 )
 from churnstats.designs.design import Continuous, Design
-from churnstats.inference.event_study import Answer, Ask
+from churnstats.inference.event_study import Answer
 from churnstats.inference.fit import Fit, combine_fit, kernel
 from churnstats.inference.least_squares import fit_least_squares
 

@@ -11,6 +11,7 @@ from scipy import sparse
 from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.types import BoolArray, FloatArray, IntArray
 from churnstats.designs.absorbing import Absorbing, CohortRows, cohort_rows
+from churnstats.designs.ask import Ask
 from churnstats.designs.cohort_paths import (
     OVERALL,
     anticipation_note,
@@ -27,7 +28,7 @@ from churnstats.designs.cohort_paths import (
 )
 from churnstats.designs.design import Continuous, Design
 from churnstats.designs.stacked import term_name
-from churnstats.inference.event_study import Answer, Ask
+from churnstats.inference.event_study import Answer
 from churnstats.inference.fit import Fit, kernel
 from churnstats.inference.least_squares import fit_least_squares
 from churnstats.inference.untreated import Imputed, JoinedInfluence, fit_averages, impute

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from churnstats.designs.ask import Ask
 from churnstats.designs.design import Continuous, Design
-from churnstats.designs.lags import Wanted
 from churnstats.designs.projections import (
     ProjectionRules,
     ProjectionSample,
@@ -19,7 +19,7 @@ from churnstats.designs.projections import (
     projection_sample,
 )
 from churnstats.designs.stacked import BaseYear
-from churnstats.inference.event_study import Answer, Ask
+from churnstats.inference.event_study import Answer
 from churnstats.inference.fit import Fit, combine_fit, kernel
 from churnstats.inference.least_squares import fit_least_squares
 from churnstats.panel.panel import Panel
@@ -88,8 +88,7 @@ class LocalProjections(ProjectionRules):
 
     def answer(self, data: Panel, ask: Ask) -> Answer:
         """Return the mean effect over changes at each event time."""
-        wanted = Wanted(ask.outcome, ask.covariates, ask.effects, ask.weights, ask.clusters)
-        sample = projection_sample(self, data, wanted)
+        sample = projection_sample(self, data, ask)
         fit = fit_local_projections(sample.design)
         times = np.array(self.estimated, dtype=np.int64)
         if fit.coef.size > times.size:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from churnstats.core.errors import IdentificationError
 from churnstats.designs.absorbing import require_panel
+from churnstats.designs.ask import Ask
 from churnstats.designs.design import Continuous, Design
 from churnstats.designs.stacked import (
     Base,
@@ -23,7 +24,7 @@ from churnstats.designs.stacked import (
     stacked_design,
     term_name,
 )
-from churnstats.inference.event_study import Answer, Ask
+from churnstats.inference.event_study import Answer
 from churnstats.inference.fit import Fit, combine_fit, kernel
 from churnstats.inference.least_squares import fit_least_squares
 from churnstats.panel.panel import Panel

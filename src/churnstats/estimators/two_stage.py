@@ -10,6 +10,7 @@ import numpy as np
 from churnstats.core.errors import SpecError
 from churnstats.core.types import BoolArray
 from churnstats.designs.absorbing import Absorbing, cohort_rows
+from churnstats.designs.ask import Ask
 from churnstats.designs.cohort_paths import (
     OVERALL,
     anticipation_note,
@@ -24,7 +25,7 @@ from churnstats.designs.cohort_paths import (
     support_table,
 )
 from churnstats.designs.design import Continuous, Design
-from churnstats.inference.event_study import Answer, Ask
+from churnstats.inference.event_study import Answer
 from churnstats.inference.fit import Fit, kernel
 from churnstats.inference.untreated import fit_averages, impute
 

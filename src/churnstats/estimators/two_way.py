@@ -9,6 +9,7 @@ import numpy as np
 from churnstats.core.errors import IdentificationError, SpecError
 from churnstats.core.types import FloatArray
 from churnstats.designs.absorbing import Absorbing, CohortRows, cohort_rows
+from churnstats.designs.ask import Ask
 from churnstats.designs.cohort_paths import (
     count_events,
     event_times,
@@ -20,7 +21,7 @@ from churnstats.designs.cohort_paths import (
 )
 from churnstats.designs.design import Continuous, Design
 from churnstats.designs.stacked import term_name
-from churnstats.inference.event_study import Answer, Ask
+from churnstats.inference.event_study import Answer
 from churnstats.inference.fit import Fit, kernel
 from churnstats.inference.least_squares import fit_least_squares
 

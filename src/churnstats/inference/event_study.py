@@ -14,52 +14,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import pandas as pd
 
-from churnstats.core.errors import SpecError
+from churnstats.designs.ask import Ask
 from churnstats.inference.fit import Fit
 from churnstats.inference.result import Description, Result, infer
 from churnstats.inference.vcov import Cluster, Vcov, cluster_variables, covariance
 
 SPANS = ((0, 2, "short run (0 to +2)"), (3, None, "long run (+3 on)"))
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What is asked of a design, the same of each.
-
-    Parameters
-    ----------
-    outcome : str
-        A measure of the data.
-    covariates : str
-        Right side of a formula, such as ``"poverty + log(enrollment)"``; empty for none.
-    effects : tuple of str
-        Effects to absorb besides those of the design, such as ``"state^school_year_end"``.
-    weights : str or None
-        Column of weights.
-    clusters : tuple of str
-        Columns by which errors may be clustered.
-    """
-
-    outcome: str
-    covariates: str = ""
-    effects: tuple[str, ...] = ()
-    weights: str | None = None
-    clusters: tuple[str, ...] = ("unit_id",)
-
-    def refuse(self, design: object, **reasons: str) -> None:
-        """Raise for each part that is asked for and that a design can't do.
-
-        Parameters
-        ----------
-        design : object
-            Its class is named in the error.
-        **reasons : str
-            Name of the part (``covariates``, ``effects`` or ``weights``) to how to mend it.
-        """
-        asked = [f"{part}: {how}" for part, how in reasons.items() if getattr(self, part)]
-        if asked:
-            name = type(design).__name__
-            raise SpecError("unsupported", f"{name} can't do what is asked", where=asked)
 
 
 @dataclass(frozen=True, eq=False)
